@@ -1,9 +1,9 @@
-import { systemClock, type Clock } from "./clock.js";
-import { closedError, Connection, lostError, stoppedError, type ConnectionState, type RespawnOptions } from "./connection.js";
+import { closedError, Connection, lostError, stoppedError, type ConnectionState } from "./connection.js";
 import { Emitter, type StopListening } from "./emitter.js";
 import { encodeCall, encodeMessage, encodeNotification } from "./encode.js";
 import { PillionError, type WireError } from "./errors.js";
-import { Outbox, type BatchingOptions, type OutgoingMessage } from "./outbox.js";
+import { resolveOptions, type PillionClientEvents, type PillionOptions, type RequestHandler, type ResolvedOptions } from "./options.js";
+import { Outbox, type OutgoingMessage } from "./outbox.js";
 import { PendingCalls, type PendingCall, type Progress } from "./pending_calls.js";
 import { Subscriptions, type ServerId, type SubscriptionEntry } from "./subscriptions.js";
 import type { Connector, ExitInfo } from "./transport.js";
@@ -20,51 +20,6 @@ import type {
   Topic,
 } from "./types.js";
 
-/** What `on` can listen to. */
-export interface PillionClientEvents {
-  /** The process is gone. `respawnInMs` says when the next one is started; undefined if none is. */
-  exit: ExitInfo & { respawnInMs: number | undefined };
-  /** A process is there again, and the subscriptions with it. */
-  respawn: { attempts: number; processId: number | undefined };
-  /** Something went wrong that belongs to no call, such as a failed attempt to respawn. */
-  error: PillionError;
-  /** The process wrote a line to its log (stderr). */
-  log: string;
-  /** The connection does something else now. */
-  state: ConnectionState;
-  /** A notification came that is neither progress nor an event of a subscription. */
-  notification: { method: string; params: unknown };
-}
-
-/** Answers a request that Pillion makes. What it throws, or rejects with, is the error answered. */
-export type RequestHandler = (params: unknown) => unknown;
-
-/** How a client behaves; every member has a default. */
-export interface PillionOptions {
-  /** How calls of one tick are batched; `false` sends each as a message of its own. */
-  batching?: BatchingOptions | false;
-  /** Methods that travel outside batches because they are expected to take long. */
-  unbatchedMethods?: readonly string[];
-  /** When a lost process is started again; `false` for never. */
-  respawn?: RespawnOptions | false;
-  /** The deadline of calls that name none, in ms; none by default. */
-  timeoutMs?: number;
-  /** How long after its deadline a call is given up although Pillion has not answered, in ms; 1,000 by default. */
-  timeoutGuardMs?: number;
-  /** How long a new process has to answer its first request, in ms; 10,000 by default. */
-  connectTimeoutMs?: number;
-  /** How long `close` waits for what is under way before it kills, in ms; 6,000 by default (Pillion itself takes 5,000 at most). */
-  closeGraceMs?: number;
-  /** How many calls may be unanswered at a time; more are refused with kind `exhausted`. 10,000 by default. */
-  maxPendingCalls?: number;
-  /** How many messages wait for a process that is being respawned; more are refused likewise. 1,000 by default. */
-  maxQueuedMessages?: number;
-  /** Where time comes from; for tests. */
-  clock?: Clock;
-  /** Where the jitter comes from: numbers from 0 up to, not including, 1; for tests. */
-  random?: () => number;
-}
-
 /** A subscription that is open. It survives a respawn. */
 export interface Subscription {
   /** What was subscribed to. */
@@ -75,21 +30,9 @@ export interface Subscription {
   unsubscribe(): Promise<void>;
 }
 
-/** Methods that by their nature answer late: they wait, run something, or go to another program. */
-const slowMethods: readonly string[] = [
-  "analysis.run",
-  "audio.render",
-  "backends.call",
-  "benchmarks.run",
-  "components.load",
-  "jobs.lease",
-  "rpc.delay",
-  "startup.run",
-];
-
 /** A connection to Pillion: calls, notifications, subscriptions, and a process that comes back when it is lost. */
 export class Pillion {
-  readonly #options: Required<Omit<PillionOptions, "timeoutMs" | "batching">> & { timeoutMs: number | undefined };
+  readonly #options: ResolvedOptions;
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   readonly #pending: PendingCalls;
@@ -102,23 +45,11 @@ export class Pillion {
   #server: ResultOf<"initialize"> | undefined;
 
   private constructor(connector: Connector, options: PillionOptions) {
-    this.#options = {
-      unbatchedMethods: options.unbatchedMethods ?? slowMethods,
-      respawn: options.respawn ?? {},
-      timeoutMs: options.timeoutMs,
-      timeoutGuardMs: options.timeoutGuardMs ?? 1_000,
-      connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-      closeGraceMs: options.closeGraceMs ?? 6_000,
-      maxPendingCalls: options.maxPendingCalls ?? 10_000,
-      maxQueuedMessages: options.maxQueuedMessages ?? 1_000,
-      clock: options.clock ?? systemClock,
-      random: options.random ?? Math.random,
-    };
+    this.#options = resolveOptions(options);
     const { clock } = this.#options;
     this.#unbatched = new Set(this.#options.unbatchedMethods);
     this.#pending = new PendingCalls(clock);
-    const batching = options.batching === false ? { maxCalls: 1 } : (options.batching ?? {});
-    this.#outbox = new Outbox(batching, clock, (texts, messages) => this.#deliver(texts, messages));
+    this.#outbox = new Outbox(this.#options.batching, clock, (texts, messages) => this.#deliver(texts, messages));
     this.#connection = new Connection(
       connector,
       {

@@ -1,11 +1,12 @@
 export { Backoff, type BackoffOptions } from "./backoff.js";
-export { Pillion, type PillionClientEvents, type PillionOptions, type RequestHandler, type Subscription } from "./client.js";
+export { Pillion, type Subscription } from "./client.js";
 export { systemClock, type Clock, type Timer } from "./clock.js";
 export type { ConnectionState, RespawnOptions } from "./connection.js";
 export type { StopListening } from "./emitter.js";
 export { errorCodes, PillionError, type PillionErrorDetails, type PillionErrorKind, type WireError } from "./errors.js";
 export type * from "./generated/protocol.js";
 export { LineDecoder, type Chunk, type LineDecoderOptions } from "./line_decoder.js";
+export type { PillionClientEvents, PillionOptions, RequestHandler } from "./options.js";
 export type { BatchingOptions } from "./outbox.js";
 export type { Progress } from "./pending_calls.js";
 export { deliverText, type Connector, type ExitInfo, type Transport, type TransportHandlers } from "./transport.js";

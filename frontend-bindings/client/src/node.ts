@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { Pillion, type PillionOptions } from "./client.js";
+import { Pillion } from "./client.js";
 import { systemClock, type Clock } from "./clock.js";
 import { PillionError } from "./errors.js";
 import { LineDecoder } from "./line_decoder.js";
+import type { PillionOptions } from "./options.js";
 import { deliverText, type Connector, type ExitInfo, type Transport, type TransportHandlers } from "./transport.js";
 
 /** Which program is started, and how. */

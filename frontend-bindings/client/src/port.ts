@@ -1,4 +1,5 @@
-import { Pillion, type PillionOptions } from "./client.js";
+import { Pillion } from "./client.js";
+import type { PillionOptions } from "./options.js";
 import { closePort, listen, type PortLike } from "./port_like.js";
 import { deliverText, type Connector, type Transport, type TransportHandlers } from "./transport.js";
 

@@ -1,6 +1,7 @@
-import { Pillion, type PillionOptions } from "./client.js";
+import { Pillion } from "./client.js";
 import { PillionError } from "./errors.js";
 import { LineDecoder, type Chunk } from "./line_decoder.js";
+import type { PillionOptions } from "./options.js";
 import { deliverText, type Connector, type Transport, type TransportHandlers } from "./transport.js";
 
 /** What is used of `Command` of `@tauri-apps/plugin-shell`. */

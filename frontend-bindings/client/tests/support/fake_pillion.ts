@@ -1,5 +1,6 @@
 import type { Connector, Transport, TransportHandlers } from "../../src/transport.js";
-import { Pillion, type PillionOptions } from "../../src/client.js";
+import { Pillion } from "../../src/client.js";
+import type { PillionOptions } from "../../src/options.js";
 import { FakeClock, settlePromises } from "./fake_clock.js";
 
 export interface WireMessage {
