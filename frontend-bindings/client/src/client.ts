@@ -186,7 +186,7 @@ export class Pillion {
     route: "queued" | "direct" = "queued",
   ): void {
     const { timeoutMs = this.#options.timeoutMs, signal } = given;
-    const options = timeoutMs === undefined ? given : { ...given, timeoutMs };
+    const options = timeoutMs === undefined ? given : { ...given, timeoutMs: Math.ceil(timeoutMs) };
     const id = this.#nextId++;
     try {
       if (signal?.aborted === true) throw cancelledError(method, signal);
@@ -295,7 +295,7 @@ export class Pillion {
       const onResult = (result: unknown): void => {
         const subscription = (result as { subscription?: ServerId } | null)?.subscription;
         if (subscription === undefined) {
-          reject(new PillionError("internal", "the answer to events.subscribe names no subscription"));
+          reject(new PillionError("internal_error", "the answer to events.subscribe names no subscription"));
           return;
         }
         if (!entry.closed) this.#subscriptions.bind(entry, subscription);
@@ -396,7 +396,7 @@ export class Pillion {
       if (handler === undefined) throw new PillionError("method_not_found", `this client does not handle ${method}`);
       answer = encodeMessage({ jsonrpc: "2.0", id, result: (await handler(params)) ?? {} });
     } catch (error) {
-      const wire = PillionError.is(error) ? error : new PillionError("internal", String(error));
+      const wire = PillionError.is(error) ? error : new PillionError("internal_error", String(error));
       answer = encodeMessage({ jsonrpc: "2.0", id, error: wire.toWire() });
     }
     this.#connection.transport?.send([answer]);

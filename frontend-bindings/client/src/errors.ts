@@ -4,7 +4,7 @@ export type PillionErrorKind =
   | "invalid_request"
   | "method_not_found"
   | "invalid_params"
-  | "internal"
+  | "internal_error"
   | "cancelled"
   | "timeout"
   | "not_found"
@@ -21,7 +21,7 @@ export const errorCodes: Readonly<Record<PillionErrorKind, number>> = {
   invalid_request: -32600,
   method_not_found: -32601,
   invalid_params: -32602,
-  internal: -32603,
+  internal_error: -32603,
   cancelled: -32800,
   timeout: -32001,
   not_found: -32002,
@@ -96,7 +96,7 @@ export class PillionError extends Error {
   static fromWire(error: WireError): PillionError {
     const data = (typeof error.data === "object" && error.data !== null ? error.data : {}) as Record<string, unknown>;
     const named = typeof data["kind"] === "string" && Object.hasOwn(errorCodes, data["kind"]) ? data["kind"] : undefined;
-    const kind = (named as PillionErrorKind | undefined) ?? kindsByCode.get(error.code) ?? "internal";
+    const kind = (named as PillionErrorKind | undefined) ?? kindsByCode.get(error.code) ?? "internal_error";
     return new PillionError(kind, error.message, {
       code: error.code,
       retryable: data["retryable"] === true,

@@ -90,7 +90,7 @@ class PortBridge implements ServedPort {
     try {
       return { jsonrpc: "2.0", id, result: await this.#call(method, params as object | undefined, { signal: call.signal, batch }) };
     } catch (error) {
-      const known = PillionError.is(error) ? error : new PillionError("internal", String(error));
+      const known = PillionError.is(error) ? error : new PillionError("internal_error", String(error));
       return { jsonrpc: "2.0", id, error: known.toWire() };
     } finally {
       this.#calls.delete(id);

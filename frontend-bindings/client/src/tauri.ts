@@ -89,7 +89,7 @@ class TauriTransport implements Transport {
     };
     command.stdout.on("data", (chunk: Chunk) => lines.push(chunk));
     command.stderr.on("data", onLog);
-    command.on("error", (message) => handlers.onFault(new PillionError("internal", `the shell plugin reports: ${message}`)));
+    command.on("error", (message) => handlers.onFault(new PillionError("internal_error", `the shell plugin reports: ${message}`)));
     command.on("close", ({ code, signal }) => {
       lines.end();
       const how = signal === null ? `exited with status ${code}` : `was ended by signal ${signal}`;

@@ -188,6 +188,14 @@ test("a deadline of the client counts for calls that name none", async () => {
   assert.deepEqual(fake.life.find("rpc.echo")[0]?.params, { _meta: { timeoutMs: 10 } });
 });
 
+test("a deadline travels in whole milliseconds", async () => {
+  const fake = new FakePillion();
+  const pillion = await fake.connect();
+  void pillion.call("rpc.ping", {}, { timeoutMs: 16.7 }).catch(() => undefined);
+  await fake.tick();
+  assert.deepEqual(fake.life.find("rpc.ping")[0]?.params, { _meta: { timeoutMs: 17 } });
+});
+
 test("an answer in time stops the guard", async () => {
   const fake = new FakePillion();
   const pillion = await fake.connect();

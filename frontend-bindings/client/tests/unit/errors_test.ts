@@ -20,9 +20,9 @@ test("without data, the kind follows from the code", () => {
   }
 });
 
-test("an unknown code or kind is internal and keeps its code", () => {
+test("an unknown code or kind is an internal error and keeps its code", () => {
   const error = PillionError.fromWire({ code: -1, message: "odd", data: { kind: "odd" } });
-  assert.equal(error.kind, "internal");
+  assert.equal(error.kind, "internal_error");
   assert.equal(error.code, -1);
 });
 
