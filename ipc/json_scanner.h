@@ -1,0 +1,78 @@
+// A strict JSON reader over bytes in memory: it validates (RFC 8259, UTF-8 included) and steps over values in one pass,
+// and hands out their exact text. It builds nothing, allocates nothing and copies nothing, which is what the wire
+// needs: ids and free-form values go back byte for byte as they came. Any thread; the text must outlive the scanner.
+//
+// Why not a library: see "The JSON reader" in ARCHITECTURE.md.
+#pragma once
+
+#include "ipc/base/limits.h"
+
+#include <cstddef>
+#include <string_view>
+
+namespace pillion {
+
+enum class JsonKind : unsigned char { object, array, string, number, boolean, null };
+
+class JsonScanner {
+  public:
+    explicit JsonScanner(std::string_view text, std::size_t nesting_max = limits::nesting)
+        : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()), nesting_max_(nesting_max) {}
+
+    // Steps over one value of any kind, with the white space before it. False at the first error.
+    bool skip_value();
+    // As skip_value(), and gives the value's text without the white space around it.
+    bool read_value(std::string_view& text);
+    // Steps over a string and gives the text between its quotes, escapes as written. False if what follows is none.
+    bool read_string(std::string_view& raw);
+    // The kind of the value that follows, by its first byte; null where nothing valid follows (then skip_value fails).
+    JsonKind peek();
+
+    // Reading an object or array by hand:
+    //     if (!scanner.enter('{')) ...;
+    //     while (scanner.next_member(key)) { ... step over the value ... }
+    //     if (scanner.failed()) ...;
+    // and the same with next_element() for '['.
+    bool enter(char bracket);
+    bool next_member(std::string_view& key_raw);
+    bool next_element();
+
+    // True if only white space is left.
+    bool at_end();
+    bool failed() const { return reason_ != nullptr; }
+    // Whether the failure is one of nesting, not of grammar.
+    bool too_deep() const { return too_deep_; }
+    // What was wrong, in words; null while nothing is.
+    const char* reason() const { return reason_; }
+    // Bytes from the start of the text to where reading stands, or failed.
+    std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
+    const char* position() const { return at_; }
+
+  private:
+    void skip_space() {
+        while (at_ != end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r')) ++at_;
+    }
+    bool fail(const char* reason) {
+        if (reason_ == nullptr) reason_ = reason;
+        return false;
+    }
+    bool value();
+    bool object();
+    bool array();
+    bool string();
+    bool escape();
+    bool non_ascii();
+    bool number();
+    bool literal(std::string_view word);
+
+    const char* begin_;
+    const char* at_;
+    const char* end_;
+    std::size_t nesting_max_;
+    std::size_t nesting_ = 0;
+    const char* reason_ = nullptr;
+    bool too_deep_ = false;
+    bool first_ = false; // just inside a bracket: no comma is due
+};
+
+} // namespace pillion

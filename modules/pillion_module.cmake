@@ -1,0 +1,12 @@
+# pillion_module(NAME cache NEEDS storage metrics LINK zstd)
+#
+# Declares the module in the current folder: all its .cpp files become the library pillion_NAME. It sees ipc/, and of
+# the other modules only those it NEEDS; LINK names system libraries.
+function(pillion_module)
+  cmake_parse_arguments(PARSE_ARGV 0 module "" "NAME" "NEEDS;LINK")
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(pillion_${module_NAME} STATIC ${sources})
+  list(TRANSFORM module_NEEDS PREPEND pillion_)
+  target_link_libraries(pillion_${module_NAME} PUBLIC pillion_ipc ${module_NEEDS} PRIVATE pillion_options ${module_LINK})
+  set_property(GLOBAL APPEND PROPERTY PILLION_MODULES pillion_${module_NAME})
+endfunction()
