@@ -65,7 +65,6 @@ class Call : public std::enable_shared_from_this<Call> {
 
   private:
     friend class Dispatcher;
-    friend class FlightTable;
     void finish(const Result<std::string_view>& result);
 
     const Method* method_;
@@ -78,12 +77,11 @@ class Call : public std::enable_shared_from_this<Call> {
     std::optional<Buffer> text_{};          // owns what id_ and params_ point to, unless the call is direct
     std::int64_t received_ns_ = 0;
     std::shared_ptr<struct BatchReply> batch_{}; // null for a message of its own
-    std::string cache_key_{};               // not empty: the answer goes to the response cache
-    TimerId deadline_{};
     std::atomic<bool> answered_{false};
     std::atomic<bool> cancelled_{false};
     std::atomic<bool> progress_begun_{false};
     std::mutex mutex_;
+    TimerId deadline_{};                    // guarded by mutex_
     std::function<void()> stop_{};          // guarded by mutex_
 };
 

@@ -1,0 +1,69 @@
+#include "ipc/server.h"
+
+#include "ipc/base/log.h"
+#include "ipc/dispatcher_metrics.h"
+#include "ipc/lifetime.h"
+
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace pillion {
+
+Server::Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools, const ServerOptions& options)
+    : input_(input), dispatcher_(dispatcher), outbox_(outbox), frames_(frames),
+      framer_(pools.buffers, options.framing, options.message_bytes_max), options_(options) {}
+
+bool Server::take(const Frame& frame) {
+    frames_.set_framing(framer_.framing());
+    if (frame.fault) dispatcher_.refuse(*frame.fault);
+    else dispatcher_.receive(frame.text);
+    stream_is_broken_ = stream_is_broken_ || frame.fatal;
+    return !stream_is_broken_;
+}
+
+void Server::take_frames() {
+    const auto go_on = [] { return !Lifetime::is_ending(); };
+    std::size_t taken = 0;
+    while (const auto frame = framer_.next()) {
+        if (!take(*frame) || Lifetime::reason() == EndReason::shutdown) break;
+        // Answers leave while more messages of the same read wait: the client can work on them, and memory stays small.
+        if (++taken % 256 == 0) dispatcher_.flush(go_on);
+    }
+    dispatcher_.flush(go_on);
+}
+
+void Server::read_all() {
+    while (!Lifetime::is_ending() && !stream_is_broken_) {
+        const std::span<char> space = framer_.space();
+        const ssize_t n = read(input_, space.data(), space.size());
+        if (n > 0) {
+            metrics::bytes_in.add(static_cast<std::uint64_t>(n));
+            framer_.commit(static_cast<std::size_t>(n));
+            take_frames();
+        } else if (n == 0) {
+            break;
+        } else if (errno != EINTR) {
+            log(LogLevel::warning, "ipc", "stdin cannot be read any more");
+            break;
+        }
+    }
+    if (Lifetime::is_ending()) return;
+    if (const auto last = framer_.finish()) {
+        take(*last);
+        dispatcher_.flush([] { return !Lifetime::is_ending(); });
+    }
+}
+
+bool Server::run() {
+    read_all();
+    if (!Lifetime::is_ending()) Lifetime::request_end(EndReason::end_of_input);
+    const std::int64_t started_ns = system_clock().now_ns();
+    const auto left_ms = [&] { return std::max<std::int64_t>(0, options_.shutdown_ms - (system_clock().now_ns() - started_ns) / 1'000'000); };
+    if (outbox_.is_broken()) return dispatcher_.in_flight() == 0;
+    const bool all_answered = dispatcher_.drain(left_ms());
+    dispatcher_.flush([] { return false; });
+    return outbox_.wait_until_empty(std::max<std::int64_t>(left_ms(), 100)) && all_answered;
+}
+
+} // namespace pillion

@@ -1,0 +1,64 @@
+// The composition root: the one place that knows every module. Owns them in the order they need each other. Made and
+// ended on the main thread, which is the reader thread.
+#pragma once
+
+#include "ipc/dispatcher.h"
+#include "ipc/event_hub.h"
+#include "ipc/io.h"
+#include "ipc/ipc_config.h"
+#include "ipc/outbox.h"
+#include "ipc/rpc_methods.h"
+#include "ipc/server.h"
+#include "sidecar/config.h"
+#include "sidecar/status_rpc.h"
+
+#include <memory>
+#include <string>
+
+namespace pillion {
+
+struct ApplicationOptions {
+    ConfigSources config{};
+    std::string data_directory{};
+    Framing framing = Framing::automatic;
+};
+
+class Application {
+  public:
+    // Reads the configuration and puts everything together; starts no thread and opens no file. `output` stays the
+    // caller's and outlives the application.
+    static Result<std::unique_ptr<Application>> create(const ApplicationOptions& options, int output);
+    ~Application();
+
+    // Serves `input` until the end; the process's exit status. Does not return if threads had to be left behind.
+    int serve(int input);
+    // Runs one method as a client would and gives its response message.
+    std::string call(std::string_view method, std::string_view params);
+
+    const MethodTable& methods() const { return methods_; }
+    std::vector<const Event*> events() const { return hub_->events(); }
+    const Configuration& configuration() const { return *configuration_; }
+
+  private:
+    Application() = default;
+    void compose(const ApplicationOptions& options, int output);
+    void add_methods();
+    InitializeResult describe() const;
+    StatusResult status() const;
+
+    IpcConfig ipc_config_{};
+    std::unique_ptr<Configuration> configuration_;
+    std::string data_directory_;
+    Framing framing_ = Framing::automatic;
+    std::int64_t started_ns_ = 0;
+
+    MemoryPools pools_;
+    FrameWriter frames_;
+    MethodTable methods_;
+    std::unique_ptr<Io> io_;
+    std::unique_ptr<Outbox> outbox_;
+    std::unique_ptr<EventHub> hub_;
+    std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+} // namespace pillion
