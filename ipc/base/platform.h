@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,10 @@ struct ProcessCpu {
     std::int64_t system_ns = 0;
 };
 ProcessCpu process_cpu();
+
+// The content of a file in which the system describes itself (/proc, /sys), whole; absent if it cannot be read, as on
+// systems that have no such files.
+std::optional<std::string> find_system_text(const std::string& path);
 
 // Wall time at which this process was started by its parent, in milliseconds since the epoch; 0 where unknown.
 std::int64_t process_start_wall_ms();

@@ -107,6 +107,18 @@ ProcessCpu process_cpu() {
     return {ns(usage.ru_utime), ns(usage.ru_stime)};
 }
 
+std::optional<std::string> find_system_text(const std::string& path) {
+    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) return std::nullopt;
+    std::string text;
+    char chunk[4096];
+    ssize_t n;
+    while ((n = read(file, chunk, sizeof chunk)) > 0) text.append(chunk, static_cast<std::size_t>(n));
+    close(file);
+    if (n < 0) return std::nullopt;
+    return text;
+}
+
 std::int64_t process_start_wall_ms() {
     const std::string stat = read_proc("/proc/self/stat");
     std::size_t at = stat.rfind(')'); // the name before it may hold anything
