@@ -1,0 +1,409 @@
+// Every source is turned into assignments of JSON text to one key. All of them are tried on drafts of the structs, and
+// only when every one was accepted are they repeated on the structs themselves. A key is decoded as an object type
+// that has this one field, which brings its bounds and its error text with it.
+#include "sidecar/config.h"
+
+#include "ipc/base/pool.h"
+#include "ipc/json_scanner.h"
+#include "ipc/json_text.h"
+#include "ipc/nearest.h"
+#include "ipc/wire_decode.h"
+#include "ipc/wire_encode.h"
+#include "sidecar/config_toml.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+
+namespace pillion {
+
+namespace {
+
+constexpr std::size_t file_bytes_max = 1024 * 1024; // a configuration, not data
+constexpr std::string_view variable_prefix = "PILLION_";
+// Variables that are not configuration: where wrappers find the program, what its tests and scripts take.
+constexpr std::array<std::string_view, 7> foreign_variables{"PILLION_BINARY",  "PILLION_BENCH", "PILLION_CONFIG",
+                                                            "PILLION_LOG",     "PILLION_TESTS", "PILLION_VERSION",
+                                                            "PILLION_DATA_DIR"};
+
+std::unexpected<Error> invalid(std::string message, std::string hint = {}) {
+    return fail(ErrorCode::invalid_params, std::move(message), {}, std::move(hint));
+}
+
+std::string did_you_mean(std::string_view nearest) {
+    return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
+}
+
+// Whether the whole text is one JSON value, and its exact extent.
+bool is_json(std::string_view text, std::string_view& value, JsonKind& kind) {
+    JsonScanner scanner(text);
+    kind = scanner.peek();
+    return scanner.read_value(value) && scanner.at_end();
+}
+
+std::string quoted(std::string_view text) {
+    std::string out;
+    append_quoted(out, text);
+    return out;
+}
+
+// What somebody wrote without quotes, as JSON of the type it is meant for. What does not fit becomes a string, so that
+// the decoder's refusal shows it.
+std::string bare_to_json(const wire::Type& type, std::string_view text) {
+    std::string_view value;
+    JsonKind kind{};
+    switch (type.kind) {
+    case wire::Kind::boolean:
+    case wire::Kind::integer:
+    case wire::Kind::number:
+        if (is_json(text, value, kind) && (kind == JsonKind::number || kind == JsonKind::boolean))
+            return std::string(value);
+        return quoted(text);
+    case wire::Kind::string:
+    case wire::Kind::enumeration:
+        return quoted(text);
+    case wire::Kind::object:
+    case wire::Kind::map:
+    case wire::Kind::json:
+        return is_json(text, value, kind) ? std::string(value) : quoted(text);
+    case wire::Kind::list:
+        break;
+    }
+    if (is_json(text, value, kind) && kind == JsonKind::array) return std::string(value);
+    if (text.starts_with('[')) return quoted(text);
+    std::string list = "[";
+    while (!text.empty()) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        if (list.size() > 1) list += ',';
+        list += bare_to_json(*type.element, text.substr(0, comma));
+        text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    return list + "]";
+}
+
+template <class T>
+void clear_container(const wire::Type& type, void* container) {
+    if (type.kind == wire::Kind::map)
+        static_cast<std::map<std::string, T>*>(container)->clear();
+    else if constexpr (!std::is_same_v<T, bool>)
+        static_cast<std::vector<T>*>(container)->clear();
+}
+
+// Decoding adds to a list or map, so a new value for one begins by emptying it.
+bool clear_value(const wire::Type& type, void* value) {
+    if (type.kind != wire::Kind::list && type.kind != wire::Kind::map) return true;
+    const wire::Type& element = *type.element;
+    switch (element.kind) {
+    case wire::Kind::boolean:
+        clear_container<bool>(type, value);
+        return true;
+    case wire::Kind::number:
+        clear_container<double>(type, value);
+        return true;
+    case wire::Kind::string:
+        clear_container<std::string>(type, value);
+        return true;
+    case wire::Kind::json:
+        clear_container<Json>(type, value);
+        return true;
+    case wire::Kind::integer:
+        if (element.bytes == 8 && element.is_signed)
+            clear_container<std::int64_t>(type, value);
+        else if (element.bytes == 8)
+            clear_container<std::uint64_t>(type, value);
+        else if (element.is_signed)
+            clear_container<std::int32_t>(type, value);
+        else
+            clear_container<std::uint32_t>(type, value);
+        return true;
+    default:
+        return type.kind == wire::Kind::list && type.list->size(value) == 0;
+    }
+}
+
+// Puts a value into one member of `object`; the error reads "section.key must be ...".
+Result<void> assign(std::string_view section, const wire::Type& type, const wire::Field& field, std::string_view json,
+                    void* object) {
+    if (json == "null" && field.type->kind != wire::Kind::json)
+        return invalid(std::string(section) + "." + std::string(field.name) + " cannot be null; give a value");
+    if (!clear_value(*field.type, field.fresh_in(object)))
+        return fail(ErrorCode::internal_error,
+                    std::string(section) + "." + std::string(field.name) + " is of a type that cannot be set");
+    wire::Type one = type;
+    one.fields = std::span(&field, 1);
+    std::string text = "{" + quoted(field.name) + ":";
+    text += json;
+    text += '}';
+    std::string scratch;
+    auto decoded = wire::decode_value(one, text, object, scratch);
+    if (decoded) return {};
+    Error error = std::move(decoded).error();
+    error.message = std::string(section) + "." + error.message;
+    return std::unexpected(std::move(error));
+}
+
+std::string encoded(const wire::Type& type, const void* value) {
+    BufferPool pool;
+    Buffer json(pool);
+    wire::encode(type, value, json);
+    return std::string(json.view());
+}
+
+std::string value_json(const wire::Field& field, const void* object) {
+    const void* const value = field.value_in(object);
+    return value == nullptr ? "null" : encoded(*field.type, value);
+}
+
+void append_upper_snake(std::string& out, std::string_view camel) {
+    for (const char c : camel) {
+        if (c >= 'A' && c <= 'Z') out += '_';
+        out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+}
+
+} // namespace
+
+// Structs with their default values on which assignments are tried.
+class Configuration::Drafts {
+  public:
+    Result<void> try_out(const Assignment& assignment) {
+        const ConfigSection& section = *assignment.key.section;
+        return assign(section.name, *section.type, *assignment.key.field, assignment.json, draft_of(section));
+    }
+
+  private:
+    struct Destroy {
+        void (*destroy)(void*);
+        void operator()(void* object) const { destroy(object); }
+    };
+    void* draft_of(const ConfigSection& section) {
+        auto at = drafts_.find(&section);
+        if (at == drafts_.end())
+            at = drafts_
+                     .emplace(&section,
+                              std::unique_ptr<void, Destroy>(section.type->create(), Destroy{section.type->destroy}))
+                     .first;
+        return at->second.get();
+    }
+    std::map<const ConfigSection*, std::unique_ptr<void, Destroy>> drafts_;
+};
+
+std::string config_variable(std::string_view section, std::string_view field) {
+    std::string name(variable_prefix);
+    append_upper_snake(name, section);
+    name += '_';
+    append_upper_snake(name, field);
+    return name;
+}
+
+Result<Configuration::Key> Configuration::find(std::string_view section, std::string_view field) const {
+    NearestName nearest_section(section);
+    for (const ConfigSection& candidate : sections_) {
+        nearest_section.consider(candidate.name);
+        if (candidate.name != section) continue;
+        NearestName nearest(field);
+        std::string all;
+        for (const wire::Field& known : candidate.type->fields) {
+            if (known.name == field) return Key{&candidate, &known};
+            nearest.consider(known.name);
+            all += (all.empty() ? "" : ", ") + std::string(known.name);
+        }
+        const std::string best = nearest.best().empty() ? "" : std::string(section) + "." + std::string(nearest.best());
+        return invalid(
+            "unknown key " + std::string(section) + "." + std::string(field) +
+                (best.empty() ? "; known keys of [" + std::string(section) + "] are " + all : did_you_mean(best)),
+            best);
+    }
+    const std::string best = nearest_section.best().empty() ? "" : "[" + std::string(nearest_section.best()) + "]";
+    std::string all;
+    for (const ConfigSection& known : sections_) all += (all.empty() ? "" : ", ") + std::string(known.name);
+    return invalid("unknown section [" + std::string(section) + "]" +
+                       (best.empty() ? "; known sections are " + all : did_you_mean(best)),
+                   std::string(nearest_section.best()));
+}
+
+Result<Configuration::Key> Configuration::find(std::string_view dotted) const {
+    const std::size_t dot = dotted.find('.');
+    if (dot != std::string_view::npos) return find(dotted.substr(0, dot), dotted.substr(dot + 1));
+    for (const ConfigSection& section : sections_)
+        for (const wire::Field& field : section.type->fields)
+            if (field.name == dotted) {
+                const std::string full = std::string(section.name) + "." + std::string(field.name);
+                return invalid("unknown key " + std::string(dotted) + did_you_mean(full), full);
+            }
+    return invalid("unknown key " + std::string(dotted) + "; keys are written section.key");
+}
+
+Result<void> Configuration::collect_file(const std::string& path, std::vector<Assignment>& out) const {
+    std::ifstream file(path, std::ios::binary);
+    std::string text;
+    errno = 0;
+    if (file) {
+        text.resize(file_bytes_max + 1);
+        file.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<std::size_t>(file.gcount()));
+    }
+    if (!file.is_open() || file.bad())
+        return fail(ErrorCode::not_found, path + ": cannot be read: " + std::strerror(errno != 0 ? errno : EIO));
+    if (text.size() > file_bytes_max) return invalid(path + ": must be at most 1 MiB");
+    const auto entries = PILLION_TRY(read_toml(text, path));
+    for (const TomlEntry& entry : entries) {
+        const std::string where = path + ":" + std::to_string(entry.line);
+        const bool is_header = entry.key.empty() && entry.json.empty();
+        const bool is_known_section =
+            std::ranges::any_of(sections_, [&](const auto& section) { return section.name == entry.section; });
+        if (is_header && is_known_section) continue;
+        if (entry.section.empty() && !is_header) {
+            const bool names_section =
+                std::ranges::any_of(sections_, [&](const auto& section) { return section.name == entry.key; });
+            if (names_section)
+                return invalid(where + ": " + entry.key + " is a section; write [" + entry.key +
+                               "] and its keys below it");
+        }
+        auto key = entry.section.empty() && !is_header ? find(entry.key) : find(entry.section, entry.key);
+        if (!key) {
+            key.error().message.insert(0, where + ": ");
+            return std::unexpected(std::move(key).error());
+        }
+        out.push_back({*key, entry.json, where});
+    }
+    return {};
+}
+
+std::unexpected<Error> Configuration::unknown_variable(std::string_view name) const {
+    // Compared without what all have in common, which would make everything near.
+    NearestName nearest(name.substr(variable_prefix.size()));
+    std::vector<std::string> known;
+    for (const ConfigSection& section : sections_)
+        for (const wire::Field& field : section.type->fields)
+            known.push_back(config_variable(section.name, field.name).substr(variable_prefix.size()));
+    for (const std::string& variable : known) nearest.consider(variable);
+    const std::string best = nearest.best().empty() ? "" : std::string(variable_prefix) + std::string(nearest.best());
+    return invalid(
+        "unknown environment variable " + std::string(name) +
+            (best.empty() ? "; variables are named PILLION_SECTION_KEY, as in PILLION_LOG_LEVEL" : did_you_mean(best)),
+        best);
+}
+
+Result<void> Configuration::collect_environment(const char* const* environment, std::vector<Assignment>& out) const {
+    for (; environment != nullptr && *environment != nullptr; ++environment) {
+        const std::string_view line = *environment;
+        if (!line.starts_with(variable_prefix)) continue;
+        const std::size_t equals = line.find('=');
+        if (equals == std::string_view::npos) continue;
+        const std::string_view name = line.substr(0, equals);
+        Key key{};
+        for (const ConfigSection& section : sections_)
+            for (const wire::Field& field : section.type->fields)
+                if (config_variable(section.name, field.name) == name) key = {&section, &field};
+        if (key.field != nullptr)
+            out.push_back({key, bare_to_json(*key.field->type, line.substr(equals + 1)), std::string(name)});
+        else if (std::ranges::find(foreign_variables, name) == foreign_variables.end())
+            return unknown_variable(name);
+    }
+    return {};
+}
+
+Result<void> Configuration::collect_set(const std::vector<std::string>& set, std::vector<Assignment>& out) const {
+    for (const std::string& text : set) {
+        const std::string where = "--set " + text;
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos) return invalid(where + ": write it as section.key=value");
+        auto key = find(std::string_view(text).substr(0, equals));
+        if (!key) {
+            key.error().message.insert(0, where + ": ");
+            return std::unexpected(std::move(key).error());
+        }
+        out.push_back({*key, bare_to_json(*key->field->type, std::string_view(text).substr(equals + 1)), where});
+    }
+    return {};
+}
+
+Result<void> Configuration::load(const ConfigSources& sources) {
+    std::vector<Assignment> assignments;
+    if (sources.file) PILLION_TRY(collect_file(*sources.file, assignments));
+    PILLION_TRY(collect_environment(sources.environment, assignments));
+    PILLION_TRY(collect_set(sources.set, assignments));
+    Drafts drafts;
+    for (const Assignment& assignment : assignments) {
+        auto tried = drafts.try_out(assignment);
+        if (tried) continue;
+        tried.error().message.insert(0, assignment.where + ": ");
+        return std::unexpected(std::move(tried).error());
+    }
+    const std::lock_guard lock(values_mutex_);
+    for (const Assignment& assignment : assignments) {
+        const ConfigSection& section = *assignment.key.section;
+        PILLION_TRY(assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values));
+    }
+    return {};
+}
+
+Result<std::string> Configuration::get(std::string_view key) const {
+    const std::lock_guard lock(values_mutex_);
+    if (key.empty()) {
+        std::string all = "{";
+        for (const ConfigSection& section : sections_) {
+            if (all.size() > 1) all += ',';
+            all += quoted(section.name) + ":" + encoded(*section.type, section.values);
+        }
+        return all + "}";
+    }
+    for (const ConfigSection& section : sections_)
+        if (section.name == key) return encoded(*section.type, section.values);
+    auto found = find(key);
+    if (!found) {
+        found.error().field = "/key";
+        return std::unexpected(std::move(found).error());
+    }
+    return value_json(*found->field, found->section->values);
+}
+
+Result<std::vector<std::string>> Configuration::set(const std::map<std::string, Json>& values) {
+    const std::lock_guard change_lock(change_mutex_);
+    std::vector<Assignment> assignments;
+    Drafts drafts;
+    for (const auto& [name, value] : values) {
+        const auto refuse = [&](Error error) {
+            error.field = "/values/" + name;
+            return std::unexpected(std::move(error));
+        };
+        auto key = find(name);
+        if (!key) return refuse(std::move(key).error());
+        if (!key->field->is_live)
+            return refuse(
+                {ErrorCode::failed_precondition,
+                 name + " needs a restart: it cannot be changed while running",
+                 {},
+                 "set it in the configuration file, or as " + config_variable(key->section->name, key->field->name)});
+        assignments.push_back({*key, value.text, {}});
+        if (auto tried = drafts.try_out(assignments.back()); !tried) return refuse(std::move(tried).error());
+    }
+    std::vector<std::string> changed;
+    std::vector<std::string_view> changed_sections;
+    {
+        const std::lock_guard lock(values_mutex_);
+        for (const Assignment& assignment : assignments) {
+            const ConfigSection& section = *assignment.key.section;
+            const std::string before = value_json(*assignment.key.field, section.values);
+            PILLION_TRY(assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values));
+            if (value_json(*assignment.key.field, section.values) == before) continue;
+            changed.push_back(assignment.key.name());
+            if (std::ranges::find(changed_sections, section.name) == changed_sections.end())
+                changed_sections.push_back(section.name);
+        }
+    }
+    for (const std::string_view section : changed_sections)
+        for (const auto& listener : listeners_) listener(section);
+    return changed;
+}
+
+void Configuration::on_change(std::function<void(std::string_view section)> listener) {
+    const std::lock_guard lock(change_mutex_);
+    listeners_.push_back(std::move(listener));
+}
+
+} // namespace pillion
