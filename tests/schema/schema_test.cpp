@@ -355,7 +355,8 @@ TEST_CASE("an example request of a method without required params has none", "[s
 TEST_CASE("two types of one name get names of their own", "[schema]") {
     static constexpr wire::Type other{.kind = wire::Kind::object, .name = "Entry"};
     MethodTable table;
-    table.add({Method{.name = "a", .result = &wire::type_of<Entry>}, Method{.name = "b", .result = &other}});
+    table.add({Method{.name = "a", .summary = "One.", .result = &wire::type_of<Entry>},
+               Method{.name = "b", .summary = "Other.", .result = &other}});
     CHECK(has(typescript_types(table, {}), "export interface Entry2 {\n}\n"));
     CHECK(has(typescript_types(table, {}), "result: Entry2 };\n"));
 }
