@@ -40,6 +40,9 @@ struct ProcessMemory {
 ProcessMemory process_memory();
 // The resident size alone: a few microseconds, where process_memory() walks every mapping.
 std::uint64_t resident_bytes();
+// The highest resident size so far, without that walk either. (Not getrusage: its maximum survives exec, so it would be
+// that of a shell that forked us.)
+std::uint64_t peak_resident_bytes();
 
 struct ProcessCpu {
     std::int64_t user_ns = 0;

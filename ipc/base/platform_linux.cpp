@@ -100,6 +100,8 @@ std::uint64_t resident_bytes() {
     return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+std::uint64_t peak_resident_bytes() { return kib_field(read_proc("/proc/self/status"), "VmHWM:"); }
+
 ProcessCpu process_cpu() {
     struct rusage usage {};
     getrusage(RUSAGE_SELF, &usage);
