@@ -17,7 +17,22 @@ void EventHub::declare(const Event& event, Sampler sampler) {
     declared_.push_back(std::make_unique<Declared>(Declared{event, std::move(sampler)}));
 }
 
-void EventHub::on_first_subscriber(std::string_view topic, std::function<void()> wake) { wakers_.emplace_back(topic, std::move(wake)); }
+void EventHub::on_interest(std::string_view topic, std::function<void(bool wanted)> hear) {
+    interests_.push_back({topic, std::move(hear)});
+}
+
+void EventHub::tell_interest() {
+    const std::lock_guard telling(interest_mutex_);
+    for (Interest& interest : interests_) {
+        bool wanted = false;
+        {
+            const std::lock_guard lock(mutex_);
+            for (const auto& subscription : subscriptions_)
+                wanted = wanted || std::find(subscription->topics.begin(), subscription->topics.end(), interest.topic) != subscription->topics.end();
+        }
+        if (std::exchange(interest.wanted, wanted) != wanted) interest.hear(wanted);
+    }
+}
 
 bool EventHub::is_wanted(const Event& event) {
     if (listener_) listener_(event);
@@ -128,17 +143,19 @@ Result<std::string> EventHub::subscribe(const std::vector<std::string>& topics, 
         subscription.interval_ms = interval_ms;
         arm(subscription);
     }
-    for (const auto& [topic, wake] : wakers_)
-        if (std::find(topics.begin(), topics.end(), topic) != topics.end()) wake();
+    tell_interest();
     return id;
 }
 
 bool EventHub::unsubscribe(std::string_view id) {
-    const std::lock_guard lock(mutex_);
-    const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(), [&](const auto& subscription) { return subscription->id == id; });
-    if (at == subscriptions_.end()) return false;
-    host_.timers.cancel((*at)->timer);
-    subscriptions_.erase(at);
+    {
+        const std::lock_guard lock(mutex_);
+        const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(), [&](const auto& subscription) { return subscription->id == id; });
+        if (at == subscriptions_.end()) return false;
+        host_.timers.cancel((*at)->timer);
+        subscriptions_.erase(at);
+    }
+    tell_interest();
     return true;
 }
 

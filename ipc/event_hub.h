@@ -42,8 +42,9 @@ class EventHub {
     void declare(const Event& event, Sampler sampler = {});
     // At composition: hears of every published event before subscribers do.
     void set_listener(std::function<void(const Event&)> listener) { listener_ = std::move(listener); }
-    // At composition: hears that a topic has its first subscriber.
-    void on_first_subscriber(std::string_view topic, std::function<void()> wake);
+    // At composition: hears when a topic gets its first subscriber (true) and loses its last (false), on the thread of
+    // the one who did it.
+    void on_interest(std::string_view topic, std::function<void(bool wanted)> hear);
 
     template <class Payload>
     void publish(const Event& event, const Payload& payload) {
@@ -90,11 +91,18 @@ class EventHub {
     void send_pending(Subscription& subscription);
     void arm(Subscription& subscription);
     void sample(const std::string& id);
+    void tell_interest();
     Result<void> check_topics(const std::vector<std::string>& topics) const;
 
     const Host host_;
     std::vector<std::unique_ptr<Declared>> declared_;                          // constant after composition
-    std::vector<std::pair<std::string_view, std::function<void()>>> wakers_; // constant after composition
+    struct Interest {
+        std::string_view topic;
+        std::function<void(bool)> hear;
+        bool wanted = false; // guarded by interest_mutex_
+    };
+    std::vector<Interest> interests_; // constant after composition, but for `wanted`
+    std::mutex interest_mutex_;
     std::function<void(const Event&)> listener_;
     mutable std::mutex mutex_;
     std::vector<std::unique_ptr<Subscription>> subscriptions_; // guarded by mutex_

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+// Header only: a shared library more is a slower start.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace pillion {

@@ -5,6 +5,8 @@
 #include "ipc/method.h"
 
 #include <cstdio>
+// Header only: a shared library more is a slower start.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace pillion {

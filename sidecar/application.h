@@ -9,7 +9,10 @@
 #include "ipc/outbox.h"
 #include "ipc/rpc_methods.h"
 #include "ipc/server.h"
+#include "modules/memory/memory_rpc.h"
+#include "modules/metrics/metrics_rpc.h"
 #include "sidecar/config.h"
+#include "sidecar/logging.h"
 #include "sidecar/status_rpc.h"
 
 #include <memory>
@@ -32,8 +35,8 @@ class Application {
 
     // Serves `input` until the end; the process's exit status. Does not return if threads had to be left behind.
     int serve(int input);
-    // Runs one method as a client would and gives its response message.
-    std::string call(std::string_view method, std::string_view params);
+    // Runs one method as a client would; its response goes to `output` as a line.
+    void call(std::string_view method, std::string_view params);
 
     const MethodTable& methods() const { return methods_; }
     std::vector<const Event*> events() const { return hub_->events(); }
@@ -43,10 +46,16 @@ class Application {
     Application() = default;
     void compose(const ApplicationOptions& options, int output);
     void add_methods();
+    void declare_events();
+    void connect_memory();
+    IpcReadings readings() const;
     InitializeResult describe() const;
     StatusResult status() const;
+    HealthResult health() const;
 
     IpcConfig ipc_config_{};
+    MemoryConfig memory_config_{};
+    LogConfig log_config_{};
     std::unique_ptr<Configuration> configuration_;
     std::string data_directory_;
     Framing framing_ = Framing::automatic;
@@ -58,6 +67,8 @@ class Application {
     std::unique_ptr<Io> io_;
     std::unique_ptr<Outbox> outbox_;
     std::unique_ptr<EventHub> hub_;
+    std::unique_ptr<Memory> memory_;
+    std::unique_ptr<Metrics> metrics_;
     std::unique_ptr<Dispatcher> dispatcher_;
 };
 

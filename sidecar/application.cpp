@@ -1,0 +1,210 @@
+#include "sidecar/application.h"
+
+#include "ipc/base/platform.h"
+#include "ipc/dispatcher_metrics.h"
+#include "ipc/json_text.h"
+#include "ipc/lifetime.h"
+#include "ipc/schema/openrpc.h"
+#include "sidecar/config_rpc.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <unistd.h>
+
+namespace pillion {
+
+namespace {
+
+std::size_t worker_count(const IpcConfig& config) {
+    return config.workers > 0 ? static_cast<std::size_t>(config.workers) : std::max<std::size_t>(2, std::thread::hardware_concurrency());
+}
+
+DispatcherOptions dispatcher_options(const IpcConfig& config) {
+    return {.message = {.nesting = static_cast<std::size_t>(config.nestingMax), .batch = static_cast<std::size_t>(config.batchMax)},
+            .workers = worker_count(config),
+            .in_flight_calls_max = static_cast<std::size_t>(config.inFlightCallsMax),
+            .in_flight_bytes_max = static_cast<std::size_t>(config.inFlightBytesMax),
+            .cache_entries_max = static_cast<std::size_t>(config.cacheEntriesMax),
+            .cache_bytes_max = static_cast<std::size_t>(config.cacheBytesMax)};
+}
+
+double ratio(std::uint64_t part, std::uint64_t rest) {
+    return part + rest == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Application>> Application::create(const ApplicationOptions& options, int output) {
+    std::unique_ptr<Application> application(new Application);
+    Application& self = *application;
+    self.configuration_ = std::make_unique<Configuration>(std::vector<ConfigSection>{
+        config_section("ipc", self.ipc_config_), config_section("memory", self.memory_config_), config_section("log", self.log_config_)});
+    PILLION_TRY(self.configuration_->load(options.config));
+    PILLION_TRY(check_memory_config(self.memory_config_));
+    PILLION_TRY(install_logging(self.log_config_));
+    self.compose(options, output);
+    PILLION_TRY(self.memory_->configure(self.memory_config_));
+    return application;
+}
+
+Application::~Application() {
+    if (memory_) memory_->stop();
+    if (io_) io_->stop();
+    dispatcher_.reset();
+    if (outbox_) outbox_->stop();
+}
+
+void Application::compose(const ApplicationOptions& options, int output) {
+    const Clock& clock = system_clock();
+    data_directory_ = options.data_directory;
+    framing_ = options.framing;
+    started_ns_ = clock.now_ns();
+    if (ipc_config_.pipeBytes > 0) platform::enlarge_pipe(output, static_cast<std::size_t>(ipc_config_.pipeBytes));
+    io_ = std::make_unique<Io>(clock);
+    outbox_ = std::make_unique<Outbox>(output, pools_.buffers, limits::outbox_bytes);
+    hub_ = std::make_unique<EventHub>(EventHub::Host{*outbox_, frames_, pools_.buffers, *io_, clock});
+    memory_ = std::make_unique<Memory>(pools_, *io_, clock);
+    dispatcher_ = std::make_unique<Dispatcher>(Dispatcher::Host{methods_, *outbox_, frames_, pools_, *io_, clock}, dispatcher_options(ipc_config_));
+    outbox_->set_hooks({.on_broken = [] { Lifetime::request_end(EndReason::stdout_closed); }, .on_drained = [this] { hub_->on_drained(); }});
+
+    metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
+    declare_events();
+    connect_memory();
+    add_methods();
+}
+
+void Application::declare_events() {
+    hub_->set_listener([this](const Event& event) { dispatcher_->cache().invalidate_by(event.name); });
+    hub_->declare(config_changed);
+    hub_->declare(memory_pressure_event);
+    hub_->declare(metrics_sample_event, [this](Buffer& json) { wire::encode(metrics_->sample(), json); });
+}
+
+void Application::connect_memory() {
+    hub_->on_interest("memory", [this](bool wanted) { memory_->set_subscribed(wanted); });
+    memory_->set_publisher([this](const MemoryPressure& pressure) { hub_->publish(memory_pressure_event, pressure); });
+    memory_->add_cache_source("responses", [this] {
+        const ResponseCacheStats stats = dispatcher_->cache().stats();
+        return MemoryCache{.name = {}, .bytes = stats.bytes, .entries = stats.entries};
+    });
+    memory_->add_optimizer("responseCache", [this](OptimizeLevel level) {
+        if (level == OptimizeLevel::light) return Freed{};
+        const std::size_t entries = dispatcher_->cache().stats().entries;
+        return Freed{.bytes = dispatcher_->cache().clear(), .entries = entries};
+    });
+    configuration_->on_change([this](std::string_view section) {
+        if (section == "memory") (void)memory_->configure(memory_config_);
+        if (section == "log") set_log_level(log_config_.level);
+    });
+}
+
+IpcReadings Application::readings() const {
+    const ResponseCacheStats cache = dispatcher_->cache().stats();
+    return {.requests = metrics::requests.value(),
+            .notifications = metrics::notifications.value(),
+            .errors = metrics::errors.value(),
+            .batches = metrics::batches.value(),
+            .bytes_in = metrics::bytes_in.value(),
+            .bytes_out = outbox_->bytes_written(),
+            .queue_depth = dispatcher_->workers().depth(),
+            .in_flight = dispatcher_->in_flight(),
+            .batch_size = &dispatcher_->batch_sizes(),
+            .queue_wait_ns = &dispatcher_->workers().wait_ns(),
+            .cache_entries = cache.entries,
+            .cache_bytes = cache.bytes,
+            .cache_hits = cache.hits,
+            .cache_misses = cache.misses,
+            .coalesced = cache.coalesced};
+}
+
+void Application::add_methods() {
+    methods_.add(rpc_methods({.timers = *io_,
+                              .clock = system_clock(),
+                              .events = *hub_,
+                              .discover = [this] { return openrpc_document(methods_, events(), PILLION_VERSION); },
+                              .describe = [this] { return describe(); },
+                              .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
+    methods_.add(config_methods(*configuration_, [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
+    methods_.add(status_methods([this] { return status(); }, [this] { return health(); }));
+    methods_.add(memory_methods(*memory_));
+    methods_.add(metrics_methods(*metrics_));
+}
+
+InitializeResult Application::describe() const {
+    return {.name = "pillion",
+            .version = PILLION_VERSION,
+            .pid = getpid(),
+            .limits = {.messageBytesMax = ipc_config_.messageBytesMax,
+                       .nestingMax = ipc_config_.nestingMax,
+                       .batchMax = ipc_config_.batchMax,
+                       .inFlightCallsMax = ipc_config_.inFlightCallsMax,
+                       .inFlightBytesMax = ipc_config_.inFlightBytesMax,
+                       .outboxBytesMax = limits::outbox_bytes},
+            .methods = static_cast<std::int64_t>(methods_.names()),
+            .features = {"memory", "metrics", "responseCache", "events"},
+            .dataDirectory = data_directory_};
+}
+
+HealthResult Application::health() const {
+    HealthResult result;
+    const auto check = [&result](std::string name, Health health, std::optional<std::string> reason = {}) {
+        result.health = std::max(result.health, health);
+        result.checks.push_back({std::move(name), health, std::move(reason)});
+    };
+    const std::size_t depth = dispatcher_->workers().depth();
+    const bool crowded = dispatcher_->in_flight() * 10 >= dispatcher_->options().in_flight_calls_max * 9;
+    check("requests", crowded ? Health::degraded : Health::ok,
+          crowded ? std::optional("nearly as many requests are waiting as are allowed: " + std::to_string(depth) + " in the queue") : std::nullopt);
+    const bool behind = outbox_->backlog_bytes() >= limits::outbox_event_bytes;
+    check("output", behind ? Health::degraded : Health::ok, behind ? std::optional<std::string>("the reader of stdout is slow") : std::nullopt);
+    const MemoryPressure pressure = memory_->pressure();
+    check("memory",
+          pressure.level == MemoryLevel::normal ? Health::ok : pressure.level == MemoryLevel::warning ? Health::degraded : Health::failing,
+          pressure.level == MemoryLevel::normal ? std::nullopt : std::optional<std::string>("memory is short; memory.pressure says why"));
+    return result;
+}
+
+StatusResult Application::status() const {
+    const ResponseCacheStats cache = dispatcher_->cache().stats();
+    return {.version = PILLION_VERSION,
+            .pid = getpid(),
+            .uptimeMs = (system_clock().now_ns() - started_ns_) / 1'000'000,
+            .health = health().health,
+            .requests = static_cast<std::int64_t>(metrics::requests.value()),
+            .errors = static_cast<std::int64_t>(metrics::errors.value()),
+            .inFlight = static_cast<std::int64_t>(dispatcher_->in_flight()),
+            .queueDepth = static_cast<std::int64_t>(dispatcher_->workers().depth()),
+            .subscriptions = static_cast<std::int64_t>(hub_->subscriptions()),
+            .residentBytes = static_cast<std::int64_t>(platform::resident_bytes()),
+            .cacheHitRatio = ratio(cache.hits, cache.misses)};
+}
+
+int Application::serve(int input) {
+    if (ipc_config_.pipeBytes > 0) platform::enlarge_pipe(input, static_cast<std::size_t>(ipc_config_.pipeBytes));
+    Lifetime::install(input);
+    Server server(input, *dispatcher_, *outbox_, frames_, pools_,
+                  {.framing = framing_, .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax), .shutdown_ms = ipc_config_.shutdownMs});
+    metrics_->mark_ready();
+    const bool in_good_order = server.run();
+    // A worker that does not come back must not keep the process: it has nothing left to say.
+    if (!in_good_order) _exit(0);
+    return 0;
+}
+
+void Application::call(std::string_view method, std::string_view params) {
+    Buffer request(pools_.buffers);
+    request.append("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":");
+    append_quoted(request, method);
+    if (!params.empty()) {
+        request.append(",\"params\":");
+        request.append(params);
+    }
+    request.append('}');
+    dispatcher_->receive(request.view());
+    dispatcher_->drain(600'000);
+    dispatcher_->flush([] { return false; });
+    outbox_->wait_until_empty(60'000);
+}
+
+} // namespace pillion
