@@ -205,7 +205,7 @@ class Metrics {
     // the counters stay: those who compute rates from them need sums that never fall.
     Result<std::size_t> reset(std::optional<std::string_view> method);
 
-    // The reading for the event `metrics.sample`; some 50 us. Also lets idle pools shrink.
+    // The reading for the event `metrics.sample`; some 70 us. Also lets idle pools shrink.
     MetricsSample sample(Interval& interval);
     // The same for a publisher that keeps no interval of its own.
     MetricsSample sample();
