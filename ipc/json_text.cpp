@@ -178,6 +178,8 @@ bool canonical_object(std::string& out, JsonScanner& scanner, std::string_view o
         std::string_view key;
         std::string_view value;
         std::string owned; // the decoded key where it had escapes
+        // Not kept as a view: sorting moves the string, and a short one takes its text along.
+        std::string_view name() const { return owned.empty() ? key : std::string_view(owned); }
     };
     boost::container::small_vector<Member, 16> members; // few enough: no allocation
     std::string_view key;
@@ -193,17 +195,15 @@ bool canonical_object(std::string& out, JsonScanner& scanner, std::string_view o
             members.back().owned = std::move(*decoded);
         }
     }
-    for (Member& member : members)
-        if (!member.owned.empty()) member.key = member.owned;
     std::sort(members.begin(), members.end(),
-              [](const Member& a, const Member& b) { return less_utf16(a.key, b.key); });
+              [](const Member& a, const Member& b) { return less_utf16(a.name(), b.name()); });
     out.push_back('{');
     for (std::size_t i = 0; i < members.size(); ++i) {
         if (i != 0) {
-            if (members[i].key == members[i - 1].key) return false;
+            if (members[i].name() == members[i - 1].name()) return false;
             out.push_back(',');
         }
-        append_quoted(out, members[i].key);
+        append_quoted(out, members[i].name());
         out.push_back(':');
         JsonScanner inner(members[i].value);
         if (!canonical_value(out, inner, {})) return false;
