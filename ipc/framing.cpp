@@ -42,8 +42,17 @@ std::span<char> Framer::space() {
         consumed_ = 0;
     }
     if (in_body_ && consumed_ + body_bytes_ > buffer_.capacity()) buffer_.prepare(consumed_ + body_bytes_ - buffer_.size());
-    else if (buffer_.size() == buffer_.capacity()) buffer_.prepare(std::max(buffer_bytes, buffer_.capacity() * 3));
+    else if (buffer_.size() == buffer_.capacity()) buffer_.prepare(growth());
     return {buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size()};
+}
+
+// How much more room a full buffer gets: fourfold, and the last step to the limit and one read over it. That step is
+// at least double, as Buffer grows no slower.
+std::size_t Framer::growth() const {
+    const std::size_t capacity = buffer_.capacity();
+    const std::size_t most = message_bytes_max_ + buffer_bytes;
+    if (capacity == 0 || capacity >= most) return buffer_bytes;
+    return capacity * 8 <= most ? capacity * 3 : most - capacity;
 }
 
 // Gives a buffer back that grew for a large message: at once if it is huge, else when a while has passed without
@@ -62,15 +71,16 @@ void Framer::commit(std::size_t bytes) {
     if (buffer_.size() > buffer_bytes) large_before_ = true;
 }
 
-// White space, and one byte order mark, before anything else.
+// White space and byte order marks, before anything else.
 void Framer::detect() {
     std::string_view text = unread();
-    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-    if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
-    else if (byte_order_mark.starts_with(text)) return; // nothing yet, or half a mark
-    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    while (!text.empty()) {
+        if (is_blank(text.front())) text.remove_prefix(1);
+        else if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+        else break;
+    }
     consumed_ = buffer_.size() - text.size();
-    if (text.empty()) return;
+    if (byte_order_mark.starts_with(text)) return; // nothing yet, or half a mark
     start_ = false;
     if (framing_ == Framing::automatic)
         framing_ = text.front() == 'C' || text.front() == 'c' ? Framing::headers : Framing::lines;
@@ -167,8 +177,10 @@ std::optional<Frame> Framer::next_block() {
             text.remove_prefix(1);
             ++consumed_;
         }
-        const std::size_t crlf = text.find("\r\n\r\n");
-        const std::size_t lf = text.find("\n\n");
+        // Not beyond the limit: what follows is the body, or any number of further messages.
+        const std::string_view head = text.substr(0, limits::header_block_bytes + 1);
+        const std::size_t crlf = head.find("\r\n\r\n");
+        const std::size_t lf = head.substr(0, crlf).find("\n\n");
         if (crlf == std::string_view::npos && lf == std::string_view::npos) {
             if (text.size() > limits::header_block_bytes) return header_fault("the header block is longer than " + std::to_string(limits::header_block_bytes) + " bytes");
             return std::nullopt;

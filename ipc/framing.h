@@ -51,6 +51,7 @@ class Framer {
     Frame over_limit() const;
     std::string_view unread() const { return buffer_.view().substr(consumed_); }
     void detect();
+    std::size_t growth() const;
     void shrink();
     Result<std::size_t> content_length(std::string_view header) const;
 
