@@ -81,6 +81,7 @@ class Decoder {
     Result<void> map(const Type& type, const Bounds& bounds, void* out);
     Result<void> json(const Type& type, void* out);
     Result<void> missing(const Type& type, std::uint64_t seen);
+    bool skip_null(const Field& field);
     std::unexpected<Error> mismatch(const Type& type);
     std::unexpected<Error> unknown_member(const Type& type, std::string_view key);
     // A string's text with escapes decoded, in the request or in scratch.
@@ -177,6 +178,7 @@ Result<void> Decoder::enumeration(const Type& type, void* out) {
 
 Result<void> Decoder::list(const Type& type, const Bounds& bounds, void* out) {
     scanner_.enter('[');
+    type.list->clear(out);
     for (std::size_t i = 0; scanner_.next_element(); ++i)
         if (auto element = value(*type.element, {}, type.list->append(out)); !element)
             return within(std::to_string(i), std::move(element).error());
@@ -187,6 +189,7 @@ Result<void> Decoder::map(const Type& type, const Bounds& bounds, void* out) {
     std::string_view raw;
     std::size_t count = 0;
     scanner_.enter('{');
+    type.map->clear(out);
     for (; scanner_.next_member(raw); ++count) {
         const auto key = unescaped(raw);
         if (!key) return wrong("has a member name with an unpaired surrogate escape");
@@ -269,6 +272,11 @@ std::size_t member_index(const Type& type, std::string_view key, std::size_t exp
     return i;
 }
 
+// Null and absent are the same for an optional member.
+bool Decoder::skip_null(const Field& field) {
+    return field.presence == Presence::optional && field.type->kind != Kind::json && scanner_.peek() == JsonKind::null && scanner_.skip_value();
+}
+
 Result<void> Decoder::object(const Type& type, void* out, bool outermost) {
     std::uint64_t seen = 0;
     std::string_view key;
@@ -290,10 +298,7 @@ Result<void> Decoder::object(const Type& type, void* out, bool outermost) {
         seen |= std::uint64_t{1} << i;
         expected = i + 1;
         const Field& field = type.fields[i];
-        if (field.presence == Presence::optional && scanner_.peek() == JsonKind::null && field.type->kind != Kind::json) {
-            scanner_.skip_value(); // null and absent are the same for an optional member
-            continue;
-        }
+        if (skip_null(field)) continue;
         if (auto member = value(*field.type, field.bounds, field.fresh_in(out)); !member)
             return within(field.name, std::move(member).error());
     }
@@ -309,6 +314,7 @@ Result<void> Decoder::positional(const Type& type, void* out) {
                                                    "one param too many; the method takes at most " + std::to_string(type.fields.size()), {}, {}});
         seen |= std::uint64_t{1} << i;
         const Field& field = type.fields[i];
+        if (skip_null(field)) continue;
         if (auto member = value(*field.type, field.bounds, field.fresh_in(out)); !member)
             return within(std::to_string(i), std::move(member).error());
     }
@@ -320,7 +326,7 @@ Result<void> named(Result<void> result) {
     if (result) return result;
     Error& error = result.error();
     const std::size_t slash = error.field.rfind('/');
-    const bool says_name = error.message.starts_with("unknown member");
+    const bool says_name = error.message.starts_with("unknown member") || error.message.starts_with("one param too many");
     if (slash != std::string::npos && !says_name) error.message = error.field.substr(1) + " " + error.message;
     return result;
 }

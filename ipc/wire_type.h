@@ -54,11 +54,13 @@ struct ListOperations {
     std::size_t (*size)(const void* list);
     const void* (*element)(const void* list, std::size_t index);
     void* (*append)(void* list);
+    void (*clear)(void* list);
 };
 struct MapOperations {
     void* (*insert)(void* map, std::string_view key); // nullptr if the key stands there already
     // Calls visit(context, key, value) for each entry in key order.
     void (*visit)(const void* map, void* context, void (*visit)(void*, std::string_view, const void*));
+    void (*clear)(void* map);
 };
 
 struct Type {
@@ -155,7 +157,8 @@ template <class T>
 inline constexpr ListOperations list_operations{
     [](const void* list) { return static_cast<const std::vector<T>*>(list)->size(); },
     [](const void* list, std::size_t index) -> const void* { return &(*static_cast<const std::vector<T>*>(list))[index]; },
-    [](void* list) -> void* { return &static_cast<std::vector<T>*>(list)->emplace_back(); }};
+    [](void* list) -> void* { return &static_cast<std::vector<T>*>(list)->emplace_back(); },
+    [](void* list) { static_cast<std::vector<T>*>(list)->clear(); }};
 
 template <class T>
 inline constexpr MapOperations map_operations{
@@ -165,7 +168,8 @@ inline constexpr MapOperations map_operations{
     },
     [](const void* map, void* context, void (*visit)(void*, std::string_view, const void*)) {
         for (const auto& [key, value] : *static_cast<const std::map<std::string, T>*>(map)) visit(context, key, &value);
-    }};
+    },
+    [](void* map) { static_cast<std::map<std::string, T>*>(map)->clear(); }};
 
 template <class T>
 constexpr Type make_type() {
