@@ -1,0 +1,274 @@
+// Both ways of reading fill the same list of raw values, which one function turns into a Command. CLI11 checks what is
+// missing or one too many; unknown names are looked for before it runs, so that the nearest one can be named.
+#include "sidecar/command_line.h"
+
+#include "ipc/json_scanner.h"
+#include "ipc/nearest.h"
+#include "sidecar/command_table.h"
+#include "sidecar/completions.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <span>
+
+#ifndef PILLION_VERSION
+#define PILLION_VERSION "0.1.0"
+#endif
+
+namespace pillion {
+
+namespace {
+
+using Arguments = std::span<const char* const>;
+
+struct RawValue {
+    std::string_view name; // an option's or a positional's, as the table spells it
+    std::string value;
+};
+
+std::unexpected<Error> wrong(std::string message, std::string hint = {}) {
+    return fail(ErrorCode::invalid_params, std::move(message), {}, std::move(hint));
+}
+
+std::string did_you_mean(std::string_view nearest) {
+    return nearest.empty() ? std::string() : "; did you mean " + std::string(nearest) + "?";
+}
+
+const CommandDescription* find_command(std::string_view name) {
+    for (const CommandDescription& command : command_table::commands)
+        if (command.name == name) return &command;
+    return nullptr;
+}
+
+const OptionDescription* find_option(const CommandDescription& command, std::string_view name) {
+    for (const OptionDescription& option : command.options)
+        if (option.name == name) return &option;
+    return nullptr;
+}
+
+Result<void> check_choice(std::string_view name, std::span<const std::string_view> choices, std::string_view value) {
+    if (choices.empty() || std::ranges::find(choices, value) != choices.end()) return {};
+    NearestName nearest(value);
+    std::string all;
+    for (const std::string_view choice : choices) {
+        nearest.consider(choice);
+        all += (all.empty() ? "" : ", ") + std::string(choice);
+    }
+    return wrong(std::string(name) + " must be one of " + all + ", got \"" + std::string(value) + "\"" +
+                     did_you_mean(nearest.best()),
+                 std::string(nearest.best()));
+}
+
+Command::Kind kind_of(const CommandDescription& command) {
+    using enum Command::Kind;
+    if (command.name == "serve") return serve;
+    if (command.name == "call") return call;
+    if (command.name == "schema") return schema;
+    if (command.name == "config check") return config_check;
+    if (command.name == "config default") return config_default;
+    if (command.name == "completions") return completions;
+    return command.name == "man" ? man : version;
+}
+
+Result<void> take(Command& command, const RawValue& raw, std::string& log_level) {
+    const auto& [name, value] = raw;
+    if (name == "--data-dir")
+        command.data_dir = value;
+    else if (name == "--app-id")
+        command.app_id = value;
+    else if (name == "--config" || name == "FILE")
+        command.config_file = value;
+    else if (name == "--set")
+        command.set.push_back(value);
+    else if (name == "--log-level")
+        log_level = value;
+    else if (name == "--framing")
+        command.framing = value == "lines"     ? Framing::lines
+                          : value == "headers" ? Framing::headers
+                                               : Framing::automatic;
+    else if (name == "--format")
+        command.schema_format = static_cast<SchemaFormat>(std::ranges::find(command_table::formats, value) -
+                                                          command_table::formats.begin());
+    else if (name == "METHOD")
+        command.method = value;
+    else if (name == "SHELL")
+        command.text = completions_for(value);
+    else if (name == "JSON") {
+        JsonScanner scanner(value);
+        const JsonKind kind = scanner.peek();
+        if (!scanner.skip_value() || !scanner.at_end())
+            return wrong("the params are not JSON: " +
+                         std::string(scanner.failed() ? scanner.reason() : "something follows the value") +
+                         " at byte " + std::to_string(scanner.offset()));
+        if (kind != JsonKind::object && kind != JsonKind::array)
+            return wrong("the params must be a JSON object or array, got " + value);
+        command.params = value;
+    }
+    return {};
+}
+
+Result<Command> make_command(const CommandDescription& description, const std::vector<RawValue>& values) {
+    Command command;
+    command.kind = kind_of(description);
+    std::string log_level;
+    for (const RawValue& raw : values) {
+        if (const OptionDescription* option = find_option(description, raw.name))
+            PILLION_TRY(check_choice(option->name, option->choices, raw.value));
+        for (const PositionalDescription& positional : description.positionals)
+            if (positional.name == raw.name) PILLION_TRY(check_choice(positional.name, positional.choices, raw.value));
+        PILLION_TRY(take(command, raw, log_level));
+    }
+    if (!log_level.empty()) command.set.push_back("log.level=" + log_level);
+    if (command.kind == Command::Kind::version) command.text = version_text();
+    if (command.kind == Command::Kind::man) command.text = man_page(PILLION_VERSION);
+    return command;
+}
+
+// Options with their values and nothing else; nullopt for anything that needs the long way.
+std::optional<std::vector<RawValue>> read_plainly(const CommandDescription& command, Arguments arguments) {
+    std::vector<RawValue> values;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string_view argument = arguments[i];
+        const std::size_t equals = argument.find('=');
+        const OptionDescription* option = find_option(command, argument.substr(0, equals));
+        if (option == nullptr) return std::nullopt;
+        const bool is_repeated =
+            std::ranges::any_of(values, [&](const RawValue& seen) { return seen.name == option->name; });
+        if (is_repeated && !option->is_repeatable) return std::nullopt;
+        if (equals != std::string_view::npos) {
+            values.push_back({option->name, std::string(argument.substr(equals + 1))});
+            continue;
+        }
+        if (++i == arguments.size() || arguments[i][0] == '-') return std::nullopt;
+        values.push_back({option->name, arguments[i]});
+    }
+    return values;
+}
+
+Result<void> check_option_names(const CommandDescription& command, Arguments arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string_view argument = arguments[i];
+        if (argument == "--") break;
+        if (argument.size() < 2 || argument[0] != '-') continue;
+        const std::string_view name = argument.substr(0, argument.find('='));
+        if (const OptionDescription* option = find_option(command, name)) {
+            if (name.size() == argument.size() && !option->argument.empty()) ++i; // the next one is its value
+            continue;
+        }
+        NearestName nearest(name);
+        for (const OptionDescription& option : command.options) nearest.consider(option.name);
+        return wrong("unknown option " + std::string(name) + " of pillion " + std::string(command.name) +
+                         did_you_mean(nearest.best()),
+                     std::string(nearest.best()));
+    }
+    return {};
+}
+
+Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command, Arguments arguments) {
+    CLI::App app;
+    app.set_help_flag();
+    std::map<std::string_view, std::vector<std::string>> found; // stays in place: CLI11 keeps references
+    for (const OptionDescription& option : command.options) {
+        auto* added = app.add_option(std::string(option.name), found[option.name])->expected(1);
+        if (option.is_repeatable)
+            added->take_all();
+        else
+            added->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+    }
+    for (const PositionalDescription& positional : command.positionals)
+        app.add_option(std::string(positional.name), found[positional.name])
+            ->expected(1)
+            ->required(positional.is_required);
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend()); // as CLI11 wants them
+    try {
+        app.parse(std::move(reversed));
+    } catch (const CLI::ExtrasError&) {
+        return wrong("more arguments than it takes; usage: " + synopsis(command));
+    } catch (const CLI::Error& error) {
+        std::string message = error.what();
+        std::ranges::replace(message, '\n', ' ');
+        return wrong(message + "; usage: " + synopsis(command));
+    }
+    std::vector<RawValue> values;
+    for (const auto& [name, texts] : found)
+        for (const std::string& text : texts) values.push_back({name, text});
+    return values;
+}
+
+// Takes the command's one or two words off `arguments`.
+Result<const CommandDescription*> read_command(Arguments& arguments) {
+    const std::string_view word = arguments[0];
+    if (const CommandDescription* command = find_command(word)) {
+        arguments = arguments.subspan(1);
+        return command;
+    }
+    const std::string prefix = std::string(word) + " ";
+    const bool has_second = std::ranges::any_of(command_table::commands,
+                                                [&](const auto& command) { return command.name.starts_with(prefix); });
+    const std::string name = has_second && arguments.size() > 1 ? prefix + arguments[1] : std::string(word);
+    if (const CommandDescription* command = find_command(name)) {
+        arguments = arguments.subspan(2);
+        return command;
+    }
+    NearestName nearest(name);
+    std::string second;
+    for (const CommandDescription& command : command_table::commands) {
+        nearest.consider(command.name);
+        if (command.name.starts_with(prefix))
+            second += (second.empty() ? "" : " or ") + std::string(command.name.substr(prefix.size()));
+    }
+    if (has_second && arguments.size() == 1)
+        return wrong("pillion " + std::string(word) + " needs to know what to do: " + second);
+    const bool is_option = word.starts_with('-');
+    for (const OptionDescription& option : command_table::global_options) nearest.consider(option.name);
+    if (is_option && find_option(*find_command("serve"), word.substr(0, word.find('='))) != nullptr)
+        return wrong("options come after the command: pillion serve " + std::string(word), "serve");
+    return wrong((is_option ? "unknown option " : "unknown command ") + name + did_you_mean(nearest.best()),
+                 std::string(nearest.best()));
+}
+
+Command showing(Command::Kind kind, std::string text) {
+    Command command;
+    command.kind = kind;
+    command.text = std::move(text);
+    return command;
+}
+
+} // namespace
+
+std::string version_text() { return "pillion " PILLION_VERSION "\n"; }
+
+Result<Command> parse_command_line(int argc, const char* const* argv, bool on_terminal) {
+    Arguments arguments(argv, static_cast<std::size_t>(std::max(argc, 0)));
+    if (!arguments.empty()) arguments = arguments.subspan(1);
+    if (arguments.empty()) return on_terminal ? showing(Command::Kind::help, help_text()) : Command{};
+
+    const std::string_view first = arguments[0];
+    if (first == "--help" || first == "-h" || (first == "help" && arguments.size() == 1))
+        return showing(Command::Kind::help, help_text());
+    if (first == "--version" || first == "-V") return showing(Command::Kind::version, version_text());
+    const bool asks_for_help = first == "help"; // pillion help call
+    if (asks_for_help) arguments = arguments.subspan(1);
+
+    const CommandDescription& command = *PILLION_TRY(read_command(arguments));
+    if (asks_for_help) return showing(Command::Kind::help, help_text(command));
+    if (command.positionals.empty())
+        if (const auto values = read_plainly(command, arguments)) return make_command(command, *values);
+
+    for (const std::string_view argument : arguments) {
+        if (argument == "--") break;
+        if (argument == "--help" || argument == "-h") return showing(Command::Kind::help, help_text(command));
+    }
+    PILLION_TRY(check_option_names(command, arguments));
+    return make_command(command, PILLION_TRY(read_with_cli11(command, arguments)));
+}
+
+int report_usage_error(const Error& error) {
+    std::fprintf(stderr, "pillion: %s (pillion --help explains)\n", error.message.c_str());
+    return 2;
+}
+
+} // namespace pillion

@@ -1,0 +1,45 @@
+// What the program was asked to do. Parsed once by main, before anything else exists. The command line that apps start
+// (`pillion`, or `pillion serve` with its options) is read by a plain loop; everything else, every mistake included,
+// by CLI11, which a start should not pay for.
+#pragma once
+
+#include "ipc/base/error.h"
+#include "ipc/framing.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pillion {
+
+enum class SchemaFormat : unsigned char { openrpc, typescript, markdown, config };
+
+struct Command {
+    enum class Kind { serve, call, schema, config_check, config_default, version, help, completions, man };
+    Kind kind = Kind::serve;
+
+    // serve, call
+    std::optional<std::string> data_dir{};
+    std::optional<std::string> app_id{};
+    std::optional<std::string> config_file{}; // config_check: the file to check
+    std::vector<std::string> set{};           // --set in their order, then --log-level as "log.level=..."
+    Framing framing = Framing::automatic;
+
+    std::string method{}; // call
+    std::string params{}; // call: JSON, empty if none were given
+    SchemaFormat schema_format = SchemaFormat::openrpc;
+    std::string text{}; // version, help, completions, man: what to print on stdout
+};
+
+// `on_terminal`: whether stdin is one. Then the program alone explains itself, where on a pipe it serves. An error is
+// one line to show.
+Result<Command> parse_command_line(int argc, const char* const* argv, bool on_terminal);
+
+// Prints the error of a wrong command line on stderr; the exit status for it.
+int report_usage_error(const Error& error);
+
+// "pillion 0.1.0", with its line end.
+std::string version_text();
+
+} // namespace pillion

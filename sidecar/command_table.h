@@ -1,0 +1,85 @@
+// The command line, said once: parsing, help, completions and the man page are made from these tables. Constants: any
+// thread, no initialisation at start.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace pillion {
+
+struct OptionDescription {
+    std::string_view name;     // "--data-dir"
+    std::string_view argument; // "DIR"; empty for a flag
+    std::string_view summary;
+    std::span<const std::string_view> choices{};
+    bool is_repeatable = false;
+};
+
+struct PositionalDescription {
+    std::string_view name; // "METHOD"
+    std::string_view summary;
+    bool is_required = true;
+    std::span<const std::string_view> choices{};
+};
+
+struct CommandDescription {
+    std::string_view name; // "config check": the second word is a command of the first
+    std::string_view summary;
+    std::span<const PositionalDescription> positionals{};
+    std::span<const OptionDescription> options{};
+};
+
+struct ExampleDescription {
+    std::string_view line;
+    std::string_view explanation;
+};
+
+namespace command_table {
+
+inline constexpr std::array<std::string_view, 6> levels{"trace", "debug", "info", "warning", "error", "off"};
+inline constexpr std::array<std::string_view, 3> framings{"auto", "lines", "headers"};
+inline constexpr std::array<std::string_view, 4> formats{"openrpc", "typescript", "markdown", "config"};
+inline constexpr std::array<std::string_view, 3> shells{"bash", "zsh", "fish"};
+
+inline constexpr std::array<OptionDescription, 6> serve_options{{
+    {"--data-dir", "DIR", "Where the app's data is kept; the platform's data directory and the app id if left out."},
+    {"--app-id", "ID", "The app that this serves; names the data directory."},
+    {"--config", "FILE", "A TOML file with the configuration."},
+    {"--set", "SECTION.KEY=VALUE", "One configuration value; stronger than the file and the environment.", {}, true},
+    {"--log-level", "LEVEL", "What is logged on stderr; short for --set log.level=LEVEL.", levels},
+    {"--framing", "FRAMING", "How messages are separated; found out from the first bytes if auto.", framings},
+}};
+inline constexpr std::array<OptionDescription, 1> schema_options{
+    {{"--format", "FORMAT", "What to print; openrpc if left out.", formats}}};
+inline constexpr std::array<OptionDescription, 2> global_options{
+    {{"--help", "", "Explains the program or a command."}, {"--version", "", "Prints the version."}}};
+
+inline constexpr std::array<PositionalDescription, 2> call_positionals{
+    {{"METHOD", "The method's name, as in rpc.ping."}, {"JSON", "Its params: an object or an array.", false}}};
+inline constexpr std::array<PositionalDescription, 1> check_positionals{{{"FILE", "The TOML file to check."}}};
+inline constexpr std::array<PositionalDescription, 1> shell_positionals{{{"SHELL", "For which shell.", true, shells}}};
+
+inline constexpr std::array<CommandDescription, 8> commands{{
+    {"serve", "Speaks JSON-RPC on stdin and stdout until stdin ends.", {}, serve_options},
+    {"call", "Calls one method, prints its result as JSON and ends; the error goes to stderr.", call_positionals,
+     serve_options},
+    {"schema", "Prints the contract: every method and event, or the configuration.", {}, schema_options},
+    {"config check", "Checks a configuration file and says what is wrong with it.", check_positionals},
+    {"config default", "Prints a configuration file with every key and its default."},
+    {"version", "Prints the version."},
+    {"completions", "Prints a script that completes this command line in a shell.", shell_positionals},
+    {"man", "Prints the manual page."},
+}};
+
+inline constexpr std::array<ExampleDescription, 6> examples{{
+    {"pillion serve --data-dir ~/.local/share/my-app", "Serves an app, as its front end starts it."},
+    {"pillion call rpc.ping", "Tries a method by hand."},
+    {"pillion call config.get '{\"key\":\"ipc\"}' --set ipc.workers=4", "With params and a configuration value."},
+    {"pillion config default > pillion.toml", "A configuration file to start from."},
+    {"pillion schema --format typescript > pillion.d.ts", "The types of every method."},
+    {"source <(pillion completions bash)", "Completes commands and options in this shell."},
+}};
+
+} // namespace command_table
+} // namespace pillion
