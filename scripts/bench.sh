@@ -8,48 +8,18 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
+source scripts/install_dependencies.sh
+source scripts/build_steps.sh
 build_directory=build/release
 result_directory=build/bench
 seconds_max=600
 
-fail() {
-  echo "bench: $*" >&2
-  exit 1
-}
-
-# What must be there, and the package that brings it.
-missing_packages() {
-  command -v g++ >/dev/null || echo g++
-  command -v cmake >/dev/null || echo cmake
-  command -v ninja >/dev/null || echo ninja-build
-  command -v strip >/dev/null || echo binutils
-  command -v node >/dev/null || echo nodejs
-  [ -e /usr/include/simdjson.h ] || echo libsimdjson-dev
-  [ -e /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
-  [ -e /usr/include/benchmark/benchmark.h ] || echo libbenchmark-dev
-}
-
-install_missing() {
-  local packages=() become=()
-  mapfile -t packages < <(missing_packages)
-  [ "${#packages[@]}" -gt 0 ] || return 0
-  command -v apt-get >/dev/null || fail "missing and no apt-get to install them: ${packages[*]}"
-  if [ "$(id -u)" -ne 0 ]; then
-    sudo -n true 2>/dev/null || fail "missing: run as root: apt-get install ${packages[*]}"
-    become=(sudo -n)
-  fi
-  echo "installing ${packages[*]}"
-  { "${become[@]}" apt-get update -qq && "${become[@]}" apt-get install -y -qq "${packages[@]}"; } \
-    >"$result_directory/install.log" 2>&1 || fail "installing failed, see $result_directory/install.log"
-}
-
-build() {
-  local log=$result_directory/build.log
-  # Once configured, the build itself notices when it must be configured again.
-  if ! grep -qs '^PILLION_BENCH:[A-Z]*=ON$' "$build_directory/CMakeCache.txt" || [ ! -e "$build_directory/build.ninja" ]; then
-    cmake --preset release -DPILLION_BENCH=ON >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "configuring failed, see $log"; }
-  fi
-  cmake --build --preset release >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "the build failed, see $log"; }
+build_benchmarks() {
+  local variables=(PILLION_BENCH=ON)
+  # The benchmarks alone need no test library.
+  [ -e "$build_directory/build.ninja" ] || variables+=(PILLION_TESTS=OFF)
+  configure release "${variables[@]}"
+  build release
 }
 
 quick=()
@@ -63,8 +33,8 @@ for argument in "$@"; do
 done
 
 mkdir -p "$result_directory"
-install_missing
-build
+install_dependencies build bench
+build_benchmarks
 
 list=$build_directory/bench/benches.txt
 [ -s "$list" ] || fail "$list is missing: is bench/ part of the build?"
