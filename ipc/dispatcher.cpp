@@ -25,8 +25,9 @@ Dispatcher::Dispatcher(const Host& host, const DispatcherOptions& options)
 
 Dispatcher::~Dispatcher() { workers_.stop(); }
 
+void Dispatcher::begin_read() { direct_call_.received_ns_ = host_.clock.now_ns(); }
+
 void Dispatcher::receive(std::string_view text) {
-    direct_call_.received_ns_ = host_.clock.now_ns();
     if (const auto read = reader_.read(text); !read) return refuse(read.error());
     if (reader_.is_batch()) return handle_batch();
     const std::size_t mark = host_.frames.begin(out_);
@@ -179,7 +180,7 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
     }
     // The next call begins where this one ended: one look at the clock for both.
     const std::int64_t now_ns = host_.clock.now_ns();
-    method.stats->latency_ns.record(static_cast<std::uint64_t>(now_ns - call.received_ns_));
+    method.stats->latency_ns.record_as_only_writer(static_cast<std::uint64_t>(now_ns - call.received_ns_));
     call.received_ns_ = now_ns;
 }
 

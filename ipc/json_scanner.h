@@ -75,4 +75,81 @@ class JsonScanner {
     bool first_ = false; // just inside a bracket: no comma is due
 };
 
+// The steps of reading by hand are on the way of every message: inline.
+
+inline JsonKind JsonScanner::peek() {
+    skip_space();
+    if (at_ == end_) return JsonKind::null;
+    switch (*at_) {
+    case '{': return JsonKind::object;
+    case '[': return JsonKind::array;
+    case '"': return JsonKind::string;
+    case 't':
+    case 'f': return JsonKind::boolean;
+    case 'n': return JsonKind::null;
+    default: return JsonKind::number;
+    }
+}
+
+inline bool JsonScanner::enter(char bracket) {
+    skip_space();
+    if (failed() || at_ == end_ || *at_ != bracket)
+        return fail(bracket == '{' ? "expected an object" : "expected an array");
+    if (nesting_ == nesting_max_) {
+        too_deep_ = true;
+        return fail("nested too deeply");
+    }
+    ++nesting_;
+    ++at_;
+    first_ = true;
+    return true;
+}
+
+inline bool JsonScanner::next_member(std::string_view& key_raw) {
+    if (failed()) return false;
+    skip_space();
+    if (at_ == end_) return fail("object without its closing brace");
+    if (*at_ == '}') {
+        if (first_) first_ = false;
+        ++at_;
+        --nesting_;
+        return false;
+    }
+    if (!first_) {
+        if (*at_ != ',') return fail("expected a comma or a closing brace");
+        ++at_;
+    }
+    first_ = false;
+    skip_space();
+    if (at_ == end_ || *at_ != '"') return fail("expected a member name in quotes");
+    const char* const start = at_ + 1;
+    if (!string()) return false;
+    key_raw = {start, static_cast<std::size_t>(at_ - start - 1)};
+    skip_space();
+    if (at_ == end_ || *at_ != ':') return fail("expected a colon after the member name");
+    ++at_;
+    return true;
+}
+
+inline bool JsonScanner::next_element() {
+    if (failed()) return false;
+    skip_space();
+    if (at_ == end_) return fail("array without its closing bracket");
+    if (*at_ == ']') {
+        first_ = false;
+        ++at_;
+        --nesting_;
+        return false;
+    }
+    if (first_) {
+        first_ = false;
+        return true;
+    }
+    if (*at_ != ',') return fail("expected a comma or a closing bracket");
+    ++at_;
+    skip_space();
+    if (at_ != end_ && *at_ == ']') return fail("comma before a closing bracket");
+    return true;
+}
+
 } // namespace pillion

@@ -11,10 +11,8 @@
 
 namespace pillion {
 
-struct PingResult {
-    bool pong = true;
-};
-PILLION_WIRE(PingResult, PILLION_FIELD(pong, "Always true."))
+struct PingResult {};
+PILLION_WIRE_EMPTY(PingResult)
 
 struct DelayParams {
     std::int64_t durationMs = 0;

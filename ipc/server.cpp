@@ -25,6 +25,7 @@ bool Server::take(const Frame& frame) {
 void Server::take_frames() {
     const auto go_on = [] { return !Lifetime::is_ending(); };
     std::size_t taken = 0;
+    dispatcher_.begin_read();
     while (const auto frame = framer_.next()) {
         if (!take(*frame) || Lifetime::reason() == EndReason::shutdown) break;
         // Answers leave while more messages of the same read wait: the client can work on them, and memory stays small.
@@ -50,6 +51,7 @@ void Server::read_all() {
     }
     if (Lifetime::is_ending()) return;
     if (const auto last = framer_.finish()) {
+        dispatcher_.begin_read();
         take(*last);
         dispatcher_.flush([] { return !Lifetime::is_ending(); });
     }

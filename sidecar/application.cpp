@@ -122,7 +122,7 @@ void Application::add_methods() {
     methods_.add(rpc_methods({.timers = *io_,
                               .clock = system_clock(),
                               .events = *hub_,
-                              .discover = [this] { return openrpc_document(methods_, events(), PILLION_VERSION); },
+                              .discover = [this] { return openrpc(); },
                               .describe = [this] { return describe(); },
                               .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
     methods_.add(config_methods(*configuration_, [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
@@ -130,6 +130,8 @@ void Application::add_methods() {
     methods_.add(memory_methods(*memory_));
     methods_.add(metrics_methods(*metrics_));
 }
+
+std::string Application::openrpc() const { return openrpc_document(methods_, events(), PILLION_VERSION); }
 
 InitializeResult Application::describe() const {
     return {.name = "pillion",
@@ -201,6 +203,7 @@ void Application::call(std::string_view method, std::string_view params) {
         request.append(params);
     }
     request.append('}');
+    dispatcher_->begin_read();
     dispatcher_->receive(request.view());
     dispatcher_->drain(600'000);
     dispatcher_->flush([] { return false; });

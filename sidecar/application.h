@@ -38,6 +38,7 @@ class Application {
     // Runs one method as a client would; its response goes to `output` as a line.
     void call(std::string_view method, std::string_view params);
 
+    std::string openrpc() const;
     const MethodTable& methods() const { return methods_; }
     std::vector<const Event*> events() const { return hub_->events(); }
     const Configuration& configuration() const { return *configuration_; }

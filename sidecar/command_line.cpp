@@ -170,18 +170,19 @@ Result<void> check_option_names(const CommandDescription& command, Arguments arg
 Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command, Arguments arguments) {
     CLI::App app;
     app.set_help_flag();
-    std::map<std::string_view, std::vector<std::string>> found; // stays in place: CLI11 keeps references
+    // Both stay in place, as CLI11 keeps references. A vector takes as many words as there are, so single values have
+    // none.
+    std::map<std::string_view, std::vector<std::string>> lists;
+    std::map<std::string_view, std::optional<std::string>> singles;
     for (const OptionDescription& option : command.options) {
-        auto* added = app.add_option(std::string(option.name), found[option.name])->expected(1);
         if (option.is_repeatable)
-            added->take_all();
+            app.add_option(std::string(option.name), lists[option.name])->expected(1)->take_all();
         else
-            added->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+            app.add_option(std::string(option.name), singles[option.name])
+                ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
     }
     for (const PositionalDescription& positional : command.positionals)
-        app.add_option(std::string(positional.name), found[positional.name])
-            ->expected(1)
-            ->required(positional.is_required);
+        app.add_option(std::string(positional.name), singles[positional.name])->required(positional.is_required);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend()); // as CLI11 wants them
     try {
         app.parse(std::move(reversed));
@@ -193,8 +194,10 @@ Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command,
         return wrong(message + "; usage: " + synopsis(command));
     }
     std::vector<RawValue> values;
-    for (const auto& [name, texts] : found)
+    for (const auto& [name, texts] : lists)
         for (const std::string& text : texts) values.push_back({name, text});
+    for (const auto& [name, text] : singles)
+        if (text) values.push_back({name, *text});
     return values;
 }
 

@@ -353,13 +353,14 @@ Result<std::string> Configuration::get(std::string_view key) const {
         return all + "}";
     }
     for (const ConfigSection& section : sections_)
-        if (section.name == key) return encoded(*section.type, section.values);
+        if (section.name == key) return "{" + quoted(section.name) + ":" + encoded(*section.type, section.values) + "}";
     auto found = find(key);
     if (!found) {
         found.error().field = "/key";
         return std::unexpected(std::move(found).error());
     }
-    return value_json(*found->field, found->section->values);
+    const Key& one = *found;
+    return "{" + quoted(one.section->name) + ":{" + quoted(one.field->name) + ":" + value_json(*one.field, one.section->values) + "}}";
 }
 
 Result<std::vector<std::string>> Configuration::set(const std::map<std::string, Json>& values) {

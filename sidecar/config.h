@@ -45,7 +45,8 @@ class Configuration {
     // Fills the structs. After an error they are as they were.
     Result<void> load(const ConfigSources& sources);
 
-    // A section, one value ("ipc.workers"), or all of it (an empty key), as JSON.
+    // All of it (an empty key), or only a section ("ipc") or one value ("ipc.workers"): {"ipc":{"workers":2}}. Same shape
+    // whatever was asked for.
     Result<std::string> get(std::string_view key = {}) const;
 
     // Changes live values while running; the keys whose value is now another one. Listeners have been called.

@@ -1,15 +1,89 @@
+// pillion: serves JSON-RPC on stdin and stdout, or does one thing and ends. The main thread is the reader thread.
+#include "ipc/base/platform.h"
+#include "ipc/schema/openrpc.h"
+#include "ipc/schema/reference.h"
+#include "ipc/schema/typescript.h"
 #include "sidecar/application.h"
+#include "sidecar/command_line.h"
+#include "sidecar/one_call.h"
 #include "sidecar/standard_streams.h"
 
 #include <cstdio>
+#include <string>
 #include <unistd.h>
 
-int main(int, char**) {
-    const pillion::StandardStreams streams = pillion::claim_standard_streams();
-    auto application = pillion::Application::create({.config = {.environment = environ}}, streams.output);
-    if (!application) {
-        std::fprintf(stderr, "pillion: %s\n", application.error().message.c_str());
-        return 2;
+namespace {
+
+using namespace pillion;
+
+constexpr int failed = 1;
+constexpr int unusable = 2; // the command line or the configuration
+
+int print(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return std::fflush(stdout) == 0 ? 0 : failed;
+}
+
+int complain(const Error& error) {
+    std::fprintf(stderr, "pillion: %s\n", error.message.c_str());
+    return unusable;
+}
+
+ApplicationOptions options_of(const Command& command) {
+    const std::string app_id = command.app_id.value_or("pillion");
+    return {.config = {.file = command.config_file, .environment = environ, .set = command.set},
+            .data_directory = command.data_dir.value_or(platform::data_directory(app_id)),
+            .framing = command.framing};
+}
+
+int serve(const Command& command) {
+    const StandardStreams streams = claim_standard_streams();
+    const auto application = Application::create(options_of(command), streams.output);
+    return application ? (*application)->serve(streams.input) : complain(application.error());
+}
+
+int print_schema(const Command& command) {
+    const auto application = Application::create({}, -1);
+    if (!application) return complain(application.error());
+    const Application& app = **application;
+    switch (command.schema_format) {
+    case SchemaFormat::openrpc: return print(app.openrpc() + "\n");
+    case SchemaFormat::typescript: return print(typescript_types(app.methods(), app.events()));
+    case SchemaFormat::markdown: return print(method_reference(app.methods(), app.events()));
+    case SchemaFormat::config: return print(app.configuration().schema() + "\n");
     }
-    return (*application)->serve(streams.input);
+    return unusable;
+}
+
+int check_config(const Command& command) {
+    const auto application = Application::create({.config = {.file = command.config_file, .environment = environ, .set = command.set}}, -1);
+    if (!application) return complain(application.error());
+    return print(command.config_file.value_or("the configuration") + " is valid\n");
+}
+
+int print_default_config() {
+    const auto application = Application::create({}, -1);
+    return application ? print((*application)->configuration().default_toml()) : complain(application.error());
+}
+
+int run(const Command& command) {
+    switch (command.kind) {
+    case Command::Kind::serve: return serve(command);
+    case Command::Kind::call: return run_one_call(options_of(command), command.method, command.params);
+    case Command::Kind::schema: return print_schema(command);
+    case Command::Kind::config_check: return check_config(command);
+    case Command::Kind::config_default: return print_default_config();
+    case Command::Kind::version:
+    case Command::Kind::help:
+    case Command::Kind::completions:
+    case Command::Kind::man: return print(command.text);
+    }
+    return unusable;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const auto command = parse_command_line(argc, argv, isatty(STDIN_FILENO) == 1);
+    return command ? run(*command) : report_usage_error(command.error());
 }

@@ -88,6 +88,19 @@ class Histogram {
         cells->sum.fetch_add(value, std::memory_order_relaxed);
     }
 
+    // The same for a histogram that only one thread records to: without locked instructions.
+    void record_as_only_writer(std::uint64_t value) {
+        Cells* cells = cells_.load(std::memory_order_acquire);
+        if (cells == nullptr) [[unlikely]]
+            cells = allocate();
+        if (value > value_max) value = value_max;
+        const auto add = [](std::atomic<std::uint64_t>& cell, std::uint64_t n) {
+            cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+        };
+        add(cells->counts[bucket_of(value)], 1);
+        add(cells->sum, value);
+    }
+
     std::uint64_t count() const;
     HistogramSummary summary() const;
     // The value below which this share of the recorded ones lies; share in 0..1.
