@@ -238,9 +238,9 @@ Result<Configuration::Key> Configuration::find(std::string_view dotted) const {
 }
 
 Result<void> Configuration::collect_file(const std::string& path, std::vector<Assignment>& out) const {
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     std::string text;
-    errno = 0;
     if (file) {
         text.resize(file_bytes_max + 1);
         file.read(text.data(), static_cast<std::streamsize>(text.size()));

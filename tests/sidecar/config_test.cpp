@@ -20,10 +20,11 @@ PILLION_WIRE(WireSection, PILLION_FIELD(workers, "Threads.", between(0, 64), def
              PILLION_FIELD(messageBytesMax, "Largest message.", at_least(16), defaulted),
              PILLION_FIELD(isStrict, "Whether it is strict.", defaulted),
              PILLION_FIELD(colour, "A colour.", defaulted, live))
+inline std::vector<std::string> default_tags() { return {"first"}; } // a list here crashes g++ 12 in Boost.PFR
 struct NoteSection {
     std::string title = "plain";
     double ratio = 0.5;
-    std::vector<std::string> tags{"first"};
+    std::vector<std::string> tags = default_tags();
     std::vector<std::int64_t> ports{};
     std::optional<std::int64_t> limit{};
 };
@@ -68,7 +69,8 @@ struct Fixture {
 TEST_CASE("without any source the initialisers stand", "[config]") {
     Fixture f;
     REQUIRE(f.configuration.load({}));
-    CHECK(f.configuration.get("ipc") == R"({"workers":2,"messageBytesMax":1024,"isStrict":true,"colour":"red"})");
+    CHECK(f.configuration.get("ipc") ==
+          R"({"ipc":{"workers":2,"messageBytesMax":1024,"isStrict":true,"colour":"red"}})");
 }
 
 TEST_CASE("the environment is stronger than the file and --set is stronger than both", "[config]") {
@@ -174,7 +176,7 @@ TEST_CASE("a live value changes while running and listeners are told which secti
     });
     CHECK(f.change("note.title", R"("new")") == std::vector<std::string>{"note.title"});
     CHECK(f.note.title == "new");
-    CHECK(told == std::vector<std::string>{"note new"});
+    CHECK(told == std::vector<std::string>{R"(note {"note":{"title":"new"}})"});
     CHECK(f.change("note.tags", R"(["a"])") == std::vector<std::string>{"note.tags"});
     CHECK(f.note.tags == std::vector<std::string>{"a"});
 }
@@ -212,8 +214,8 @@ TEST_CASE("a change is refused whole: unknown, out of bounds, of another type, n
 
 TEST_CASE("get answers all, a section or a value, and refuses the rest", "[config]") {
     Fixture f;
-    CHECK(f.configuration.get("ipc.workers") == "2");
-    CHECK(f.configuration.get("note.limit") == "null");
+    CHECK(f.configuration.get("ipc.workers") == R"({"ipc":{"workers":2}})");
+    CHECK(f.configuration.get("note.limit") == R"({"note":{"limit":null}})");
     CHECK(nlohmann::json::parse(*f.configuration.get()).at("note").at("title") == "plain");
     const auto wrong = f.configuration.get("icp.workers");
     REQUIRE_FALSE(wrong);
