@@ -39,9 +39,8 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
     std::unique_ptr<Application> application(new Application);
     Application& self = *application;
     self.configuration_ = std::make_unique<Configuration>(std::vector<ConfigSection>{
-        config_section("ipc", self.ipc_config_), config_section("memory", self.memory_config_), config_section("log", self.log_config_)});
+        config_section("ipc", self.ipc_config_), config_section<check_memory_config>("memory", self.memory_config_), config_section("log", self.log_config_)});
     PILLION_TRY(self.configuration_->load(options.config));
-    PILLION_TRY(check_memory_config(self.memory_config_));
     PILLION_TRY(install_logging(self.log_config_));
     self.compose(options, output);
     PILLION_TRY(self.memory_->configure(self.memory_config_));
@@ -94,7 +93,8 @@ void Application::connect_memory() {
         return Freed{.bytes = dispatcher_->cache().clear(), .entries = entries};
     });
     configuration_->on_change([this](std::string_view section) {
-        if (section == "memory") (void)memory_->configure(memory_config_);
+        if (section == "memory") // checked already: the section has its check
+            if (const auto configured = memory_->configure(memory_config_); !configured) std::abort();
         if (section == "log") set_log_level(log_config_.level);
     });
 }

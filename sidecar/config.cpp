@@ -24,10 +24,8 @@ namespace {
 
 constexpr std::size_t file_bytes_max = 1024 * 1024; // a configuration, not data
 constexpr std::string_view variable_prefix = "PILLION_";
-// Variables that are not configuration: where wrappers find the program, what its tests and scripts take.
-constexpr std::array<std::string_view, 7> foreign_variables{"PILLION_BINARY",  "PILLION_BENCH", "PILLION_CONFIG",
-                                                            "PILLION_LOG",     "PILLION_TESTS", "PILLION_VERSION",
-                                                            "PILLION_DATA_DIR"};
+// Variables that are not configuration: where wrappers find the program, and what stands for an option of its own.
+constexpr std::array<std::string_view, 3> foreign_variables{"PILLION_BINARY", "PILLION_CONFIG", "PILLION_DATA_DIR"};
 
 std::unexpected<Error> invalid(std::string message, std::string hint = {}) {
     return fail(ErrorCode::invalid_params, std::move(message), {}, std::move(hint));
@@ -335,9 +333,23 @@ Result<void> Configuration::load(const ConfigSources& sources) {
         return std::unexpected(std::move(tried).error());
     }
     const std::lock_guard lock(values_mutex_);
-    for (const Assignment& assignment : assignments) {
-        const ConfigSection& section = *assignment.key.section;
-        PILLION_TRY(assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values));
+    for (const Assignment& assignment : assignments) PILLION_TRY(apply(assignment));
+    return check_sections();
+}
+
+// values_mutex_ is held; the value has been tried out.
+Result<void> Configuration::apply(const Assignment& assignment) {
+    const ConfigSection& section = *assignment.key.section;
+    return assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values);
+}
+
+Result<void> Configuration::check_sections() const {
+    for (const ConfigSection& section : sections_) {
+        if (section.check == nullptr) continue;
+        if (auto checked = section.check(section.values); !checked) {
+            checked.error().message.insert(0, std::string(section.name) + ": ");
+            return checked;
+        }
     }
     return {};
 }
@@ -387,14 +399,21 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
     std::vector<std::string_view> changed_sections;
     {
         const std::lock_guard lock(values_mutex_);
+        std::vector<Assignment> undo;
         for (const Assignment& assignment : assignments) {
-            const ConfigSection& section = *assignment.key.section;
-            const std::string before = value_json(*assignment.key.field, section.values);
-            PILLION_TRY(assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values));
-            if (value_json(*assignment.key.field, section.values) == before) continue;
-            changed.push_back(assignment.key.name());
-            if (std::ranges::find(changed_sections, section.name) == changed_sections.end())
-                changed_sections.push_back(section.name);
+            undo.push_back({assignment.key, value_json(*assignment.key.field, assignment.key.section->values), {}});
+            PILLION_TRY(apply(assignment));
+        }
+        if (auto checked = check_sections(); !checked) {
+            for (const Assignment& assignment : undo) PILLION_TRY(apply(assignment));
+            checked.error().field = "/values";
+            return std::unexpected(std::move(checked).error());
+        }
+        for (const Assignment& before : undo) {
+            const std::string_view section = before.key.section->name;
+            if (value_json(*before.key.field, before.key.section->values) == before.json) continue;
+            changed.push_back(before.key.name());
+            if (std::ranges::find(changed_sections, section) == changed_sections.end()) changed_sections.push_back(section);
         }
     }
     for (const std::string_view section : changed_sections)

@@ -24,11 +24,18 @@ struct ConfigSection {
     std::string_view name;  // camelCase, as it stands in the file: [ipc]
     const wire::Type* type; // a struct of owned members, each with an initialiser
     void* values;           // that struct
+    // What bounds on single members cannot say; null where nothing is left to say.
+    Result<void> (*check)(const void* values) = nullptr;
 };
 
 template <class T>
 ConfigSection config_section(std::string_view name, T& values) {
     return {name, &wire::type_of<T>, &values};
+}
+// With a check of the whole: `Check` is a Result<void>(const T&).
+template <auto Check, class T>
+ConfigSection config_section(std::string_view name, T& values) {
+    return {name, &wire::type_of<T>, &values, [](const void* checked) { return Check(*static_cast<const T*>(checked)); }};
 }
 
 struct ConfigSources {
@@ -89,6 +96,8 @@ class Configuration {
     Result<void> collect_file(const std::string& path, std::vector<Assignment>& out) const;
     Result<void> collect_environment(const char* const* environment, std::vector<Assignment>& out) const;
     Result<void> collect_set(const std::vector<std::string>& set, std::vector<Assignment>& out) const;
+    Result<void> apply(const Assignment& assignment);
+    Result<void> check_sections() const;
     std::unexpected<Error> unknown_variable(std::string_view name) const;
 
     const std::vector<ConfigSection> sections_;

@@ -9,6 +9,8 @@
 #include "sidecar/standard_streams.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <unistd.h>
 
@@ -29,10 +31,17 @@ int complain(const Error& error) {
     return unusable;
 }
 
+// An option, or the variable that stands for it where it was not given.
+std::optional<std::string> option_or_variable(const std::optional<std::string>& option, const char* variable) {
+    if (option) return option;
+    const char* const value = std::getenv(variable);
+    return value != nullptr && value[0] != '\0' ? std::optional<std::string>(value) : std::nullopt;
+}
+
 ApplicationOptions options_of(const Command& command) {
-    const std::string app_id = command.app_id.value_or("pillion");
-    return {.config = {.file = command.config_file, .environment = environ, .set = command.set},
-            .data_directory = command.data_dir.value_or(platform::data_directory(app_id)),
+    const auto data_directory = option_or_variable(command.data_dir, "PILLION_DATA_DIR");
+    return {.config = {.file = option_or_variable(command.config_file, "PILLION_CONFIG"), .environment = environ, .set = command.set},
+            .data_directory = data_directory ? *data_directory : platform::data_directory(command.app_id.value_or("pillion")),
             .framing = command.framing};
 }
 
