@@ -1,11 +1,11 @@
 import { closedError, Connection, lostError, stoppedError, type ConnectionState } from "./connection.js";
 import { Emitter, type StopListening } from "./emitter.js";
-import { encodeCall, encodeMessage, encodeNotification } from "./encode.js";
+import { encodeCall, encodeMessage, encodeNotification, isLongerThan } from "./encode.js";
 import { PillionError, type WireError } from "./errors.js";
 import { resolveOptions, type PillionClientEvents, type PillionOptions, type RequestHandler, type ResolvedOptions } from "./options.js";
 import { Outbox, type OutgoingMessage } from "./outbox.js";
 import { PendingCalls, type PendingCall, type Progress } from "./pending_calls.js";
-import { Subscriptions, type ServerId, type SubscriptionEntry } from "./subscriptions.js";
+import { Subscriptions, type SubscriptionEntry } from "./subscriptions.js";
 import type { Connector, ExitInfo } from "./transport.js";
 import type {
   BackendMethodName,
@@ -114,7 +114,9 @@ export class Pillion {
   notify(method: string, params?: object): void {
     this.#requireOpen();
     this.#requireRoom();
-    this.#outbox.add({ id: undefined, text: encodeNotification(method, params), batchable: true, urgent: false });
+    const text = encodeNotification(method, params);
+    this.#requireFit(method, text);
+    this.#outbox.add({ id: undefined, text, batchable: true, urgent: false });
   }
 
   /** Answers requests that Pillion makes for `method`; the last handler of a method counts. */
@@ -193,6 +195,7 @@ export class Pillion {
       if (route === "queued") this.#requireOpen();
       if (route === "queued") this.#requireRoom();
       const text = encodeCall(id, method, params, options);
+      this.#requireFit(method, text);
       const call: PendingCall = { id, ...settle, onProgress: options.onProgress, sent: false };
       this.#pending.add(call);
       if (timeoutMs !== undefined) this.#watchDeadline(call, method, timeoutMs);
@@ -231,6 +234,15 @@ export class Pillion {
         hint: "wait for the respawn event, or raise maxQueuedMessages",
       });
     }
+  }
+
+  /** Pillion skips a message over its limit without knowing whose it is, and so could not answer the call. */
+  #requireFit(what: string, text: string): void {
+    const bytesMax = this.#server?.limits.messageBytesMax;
+    if (bytesMax === undefined || !isLongerThan(text, bytesMax)) return;
+    throw new PillionError("invalid_request", `the message for ${what} is larger than ${bytesMax} bytes, which is the limit`, {
+      hint: "hand large values over as files, or raise ipc.messageBytesMax",
+    });
   }
 
   #watchDeadline(call: PendingCall, method: string, timeoutMs: number): void {
@@ -272,8 +284,10 @@ export class Pillion {
     const options = { timeoutMs: this.#options.connectTimeoutMs };
     this.#server = await new Promise<ResultOf<"initialize">>((resolve, reject) => {
       const settle = { resolve: resolve as (result: unknown) => void, reject };
-      this.#issue("initialize", {}, options, settle, "direct");
+      const { client } = this.#options;
+      this.#issue("initialize", client === undefined ? {} : { client }, options, settle, "direct");
     });
+    this.#outbox.limit(this.#server.limits);
     await Promise.all(this.#subscriptions.entries.map((entry) => this.#replay(entry)));
   }
 
@@ -293,7 +307,7 @@ export class Pillion {
     return new Promise<void>((resolve, reject) => {
       // Bound while the response is read: the next line may hold the first event already.
       const onResult = (result: unknown): void => {
-        const subscription = (result as { subscription?: ServerId } | null)?.subscription;
+        const subscription = (result as { subscription?: string } | null)?.subscription;
         if (subscription === undefined) {
           reject(new PillionError("internal_error", "the answer to events.subscribe names no subscription"));
           return;
@@ -318,7 +332,7 @@ export class Pillion {
     });
   }
 
-  #sendUnsubscribe(subscription: ServerId, settle: Pick<PendingCall, "resolve" | "reject">): void {
+  #sendUnsubscribe(subscription: string, settle: Pick<PendingCall, "resolve" | "reject">): void {
     this.#issue("events.unsubscribe", { subscription }, {}, settle, "direct");
   }
 
@@ -395,6 +409,7 @@ export class Pillion {
       const handler = this.#requestHandlers.get(method);
       if (handler === undefined) throw new PillionError("method_not_found", `this client does not handle ${method}`);
       answer = encodeMessage({ jsonrpc: "2.0", id, result: (await handler(params)) ?? {} });
+      this.#requireFit(`the answer to ${method}`, answer);
     } catch (error) {
       const wire = PillionError.is(error) ? error : new PillionError("internal_error", String(error));
       answer = encodeMessage({ jsonrpc: "2.0", id, error: wire.toWire() });

@@ -31,6 +31,19 @@ export function encodeMessage(message: object): string {
   }
 }
 
+/** Whether a text is longer than `bytesMax` in UTF-8; looks at its characters only where its length does not tell. */
+export function isLongerThan(text: string, bytesMax: number): boolean {
+  if (text.length > bytesMax) return true;
+  if (text.length * 3 <= bytesMax) return false;
+  let bytes = text.length;
+  for (let i = 0; i < text.length && bytes <= bytesMax; i += 1) {
+    const unit = text.charCodeAt(i);
+    // A surrogate is half of four bytes.
+    if (unit >= 0x80) bytes += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2;
+  }
+  return bytes > bytesMax;
+}
+
 function mergeMeta(params: object | undefined, meta: Record<string, unknown>): object | undefined {
   if (Object.keys(meta).length === 0) return params;
   if (Array.isArray(params)) {

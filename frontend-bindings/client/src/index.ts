@@ -4,7 +4,7 @@ export { systemClock, type Clock, type Timer } from "./clock.js";
 export type { ConnectionState, RespawnOptions } from "./connection.js";
 export type { StopListening } from "./emitter.js";
 export { errorCodes, PillionError, type PillionErrorDetails, type PillionErrorKind, type WireError } from "./errors.js";
-export type * from "./generated/protocol.js";
+export * from "./generated/protocol.js";
 export { LineDecoder, type Chunk, type LineDecoderOptions } from "./line_decoder.js";
 export type { PillionClientEvents, PillionOptions, RequestHandler } from "./options.js";
 export type { BatchingOptions } from "./outbox.js";

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from "./clock.js";
 import type { ConnectionState, RespawnOptions } from "./connection.js";
 import type { PillionError } from "./errors.js";
 import type { BatchingOptions } from "./outbox.js";
+import { asyncMethods } from "./generated/protocol.js";
 import type { ExitInfo } from "./transport.js";
 
 /** What `on` can listen to. */
@@ -27,7 +28,9 @@ export type RequestHandler = (params: unknown) => unknown;
 export interface PillionOptions {
   /** How calls of one tick are batched; `false` sends each as a message of its own. */
   batching?: BatchingOptions | false;
-  /** Methods that travel outside batches because they are expected to take long. */
+  /** Name and version of the app, such as `notes/1.4`, for the log of Pillion. */
+  client?: string;
+  /** Methods that travel outside batches because they are expected to take long; by default {@link asyncMethods}. */
   unbatchedMethods?: readonly string[];
   /** When a lost process is started again; `false` for never. */
   respawn?: RespawnOptions | false;
@@ -50,27 +53,17 @@ export interface PillionOptions {
 }
 
 /** The options with their defaults filled in. */
-export interface ResolvedOptions extends Required<Omit<PillionOptions, "batching" | "timeoutMs">> {
+export interface ResolvedOptions extends Required<Omit<PillionOptions, "batching" | "client" | "timeoutMs">> {
+  client: string | undefined;
   batching: BatchingOptions;
   timeoutMs: number | undefined;
 }
 
-/** Methods that by their nature answer late: they wait, run something, or go to another program. */
-const slowMethods: readonly string[] = [
-  "analysis.run",
-  "audio.render",
-  "backends.call",
-  "benchmarks.run",
-  "components.load",
-  "jobs.lease",
-  "rpc.delay",
-  "startup.run",
-];
-
 /** Fills in the defaults. */
 export function resolveOptions(options: PillionOptions): ResolvedOptions {
   return {
-    unbatchedMethods: options.unbatchedMethods ?? slowMethods,
+    client: options.client,
+    unbatchedMethods: options.unbatchedMethods ?? asyncMethods,
     respawn: options.respawn ?? {},
     timeoutMs: options.timeoutMs,
     batching: options.batching === false ? { maxCalls: 1 } : (options.batching ?? {}),

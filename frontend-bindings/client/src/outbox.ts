@@ -33,8 +33,9 @@ export interface OutgoingMessage {
 export class Outbox {
   readonly #deliver: (texts: readonly string[], messages: readonly OutgoingMessage[]) => void;
   readonly #clock: Clock;
-  readonly #maxCalls: number;
-  readonly #maxLength: number;
+  readonly #chosen: { maxCalls: number; maxLength: number };
+  #maxCalls: number;
+  #maxLength: number;
   readonly #maxDelayMs: number;
   #waiting: OutgoingMessage[] = [];
   #waitingLength = 0;
@@ -49,14 +50,21 @@ export class Outbox {
   ) {
     this.#deliver = deliver;
     this.#clock = clock;
-    this.#maxCalls = options.maxCalls ?? 50;
-    this.#maxLength = options.maxLength ?? 256 * 1024;
+    this.#chosen = { maxCalls: options.maxCalls ?? 50, maxLength: options.maxLength ?? 256 * 1024 };
+    this.#maxCalls = this.#chosen.maxCalls;
+    this.#maxLength = this.#chosen.maxLength;
     this.#maxDelayMs = options.maxDelayMs ?? 0;
   }
 
   /** How many messages wait. */
   get size(): number {
     return this.#waiting.length;
+  }
+
+  /** Keeps batches within what the process takes. A UTF-16 unit becomes three bytes at most. */
+  limit({ batchMax, messageBytesMax }: { batchMax: number; messageBytesMax: number }): void {
+    this.#maxCalls = Math.min(this.#chosen.maxCalls, batchMax);
+    this.#maxLength = Math.min(this.#chosen.maxLength, Math.floor(messageBytesMax / 3));
   }
 
   /** Adds a message. It goes out at the end of the tick, or when a limit is reached. */

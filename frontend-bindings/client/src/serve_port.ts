@@ -123,8 +123,8 @@ class PortBridge implements ServedPort {
     const { topics, ...options } = params as SubscribeOptions & { topics: Topic[] };
     const id = `port-${this.#nextSubscription++}`;
     const subscription = await this.#pillion.subscribe(topics, options, (event: PillionEvent) => {
-      const { name, data, ...envelope } = event;
-      this.#notify(name, { ...data, ...envelope, subscription: id });
+      const { name, ...envelope } = event;
+      this.#notify(name, { subscription: id, ...envelope });
     });
     if (this.#closed) await subscription.unsubscribe();
     else this.#subscriptions.set(id, subscription);
@@ -137,7 +137,7 @@ class PortBridge implements ServedPort {
     if (subscription === undefined) throw new PillionError("not_found", `no subscription ${String(id)}`);
     this.#subscriptions.delete(id as string);
     await subscription.unsubscribe();
-    return {};
+    return { ended: true };
   }
 
   #notify(method: string, params: object): void {

@@ -1,19 +1,20 @@
-import type { EventName, EventTime, PillionEvent } from "./types.js";
+import type { EventName, PillionEvent } from "./types.js";
 import { runGuarded } from "./emitter.js";
 
-/** The id that a Pillion process gave to a subscription. */
-export type ServerId = string | number;
-
 /** The params of an event's notification. */
-interface EventParams extends Record<string, unknown> {
-  subscription: ServerId;
+interface EventParams {
+  subscription: string;
+  seq: number;
+  dropped: number;
+  at: number;
+  data: unknown;
 }
 
 /** What was subscribed to. It outlives the process, whose id for it changes with every respawn. */
 export interface SubscriptionEntry {
   readonly params: object;
   readonly listener: (event: PillionEvent) => void;
-  serverId: ServerId | undefined;
+  serverId: string | undefined;
   closed: boolean;
 }
 
@@ -23,7 +24,7 @@ const earlyEventsMax = 256;
 /** The subscriptions that are open, and the way from an event to its listener. */
 export class Subscriptions {
   readonly #entries = new Set<SubscriptionEntry>();
-  readonly #byServerId = new Map<ServerId, SubscriptionEntry>();
+  readonly #byServerId = new Map<string, SubscriptionEntry>();
   #awaited = 0;
   #early: { name: string; params: EventParams }[] = [];
 
@@ -44,7 +45,7 @@ export class Subscriptions {
   }
 
   /** Ties an entry to the id of the process that is there now, and delivers what came early. */
-  bind(entry: SubscriptionEntry, serverId: ServerId): void {
+  bind(entry: SubscriptionEntry, serverId: string): void {
     this.#entries.add(entry);
     entry.serverId = serverId;
     this.#byServerId.set(serverId, entry);
@@ -83,17 +84,9 @@ export class Subscriptions {
 
 function isEventParams(params: unknown): params is EventParams {
   if (typeof params !== "object" || params === null) return false;
-  const { subscription } = params as Record<string, unknown>;
-  return typeof subscription === "string" || typeof subscription === "number";
+  return typeof (params as { subscription?: unknown }).subscription === "string" && "data" in params;
 }
 
-function toEvent(name: string, params: EventParams): PillionEvent {
-  const { subscription: _, seq, dropped, at, ...data } = params;
-  return {
-    name: name as EventName,
-    seq: seq as number,
-    dropped: (dropped ?? 0) as number,
-    at: at as EventTime,
-    data: data as unknown as PillionEvent["data"],
-  };
+function toEvent(name: string, { seq, dropped, at, data }: EventParams): PillionEvent {
+  return { name: name as EventName, seq, dropped, at, data } as PillionEvent;
 }

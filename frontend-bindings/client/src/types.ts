@@ -1,4 +1,4 @@
-import type { Events, Methods, RequestMeta } from "./generated/protocol.js";
+import type { Events, Methods, RequestMeta, topics } from "./generated/protocol.js";
 import type { Progress } from "./pending_calls.js";
 
 /** The name of a method of Pillion. */
@@ -51,10 +51,8 @@ export type CallArguments<Params> = {} extends Params
 /** The name of an event, such as `metrics.sample`. */
 export type EventName = keyof Events & string;
 
-type TopicOf<Name extends string> = Name extends `${infer Topic}.${string}` ? Topic : never;
-
-/** What can be subscribed to: the first part of an event's name. */
-export type Topic = TopicOf<EventName>;
+/** What can be subscribed to; each topic brings one or more events. */
+export type Topic = (typeof topics)[EventName];
 
 /** An event as a listener gets it. */
 export interface PillionEvent<Name extends EventName = EventName> {
@@ -64,18 +62,15 @@ export interface PillionEvent<Name extends EventName = EventName> {
   seq: number;
   /** How many events were left out because this side read too slowly. */
   dropped: number;
-  /** When it happened, as Pillion gives it. */
-  at: EventTime;
+  /** When it happened, in milliseconds since the Unix epoch. */
+  at: number;
   /** What the event says. */
   data: Events[Name];
 }
 
-/** A point in time as events carry it. */
-export type EventTime = number | string;
-
 /** The events of some topics; `name` tells them apart. */
 export type EventOf<Topics extends Topic> = {
-  [Name in EventName]: TopicOf<Name> extends Topics ? PillionEvent<Name> : never;
+  [Name in EventName]: (typeof topics)[Name] extends Topics ? PillionEvent<Name> : never;
 }[EventName];
 
 /** How events are delivered, such as `intervalMs` for topics that are sampled. */

@@ -1,5 +1,6 @@
 import type { Connector, Transport, TransportHandlers } from "../../src/transport.js";
 import { Pillion } from "../../src/client.js";
+import type { InitializeResult } from "../../src/generated/protocol.js";
 import type { PillionOptions } from "../../src/options.js";
 import { FakeClock, settlePromises } from "./fake_clock.js";
 
@@ -8,6 +9,19 @@ export interface WireMessage {
   id?: number;
   method: string;
   params?: Record<string, any>;
+}
+
+/** What the fake process says of itself. */
+export function introduction(pid: number): InitializeResult {
+  const limits = {
+    messageBytesMax: 10_000,
+    nestingMax: 256,
+    batchMax: 100,
+    inFlightCallsMax: 4_096,
+    inFlightBytesMax: 1_000_000,
+    outboxBytesMax: 1_000_000,
+  };
+  return { name: "pillion", version: "0", pid, limits, methods: 1, features: [], dataDirectory: "" };
 }
 
 /** One life of the fake process: what was sent to it, and what it says. */
@@ -39,7 +53,7 @@ export class FakeLife implements Transport {
   send(texts: readonly string[]): void {
     this.writes.push(texts);
     const greeting = this.greets ? texts.map((text) => JSON.parse(text)).find(({ method }) => method === "initialize") : undefined;
-    if (greeting !== undefined) queueMicrotask(() => this.answer(greeting, { name: "pillion", version: "0", pid: this.processId }));
+    if (greeting !== undefined) queueMicrotask(() => this.answer(greeting, introduction(this.processId)));
   }
 
   answer(request: WireMessage | undefined, result: unknown): void {

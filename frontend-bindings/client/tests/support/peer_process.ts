@@ -10,7 +10,7 @@ interface Request {
 function answer(request: Request): object | undefined {
   switch (request.method) {
     case "initialize":
-      return { name: "peer", version: "0", pid: process.pid };
+      return { name: "peer", version: "0", pid: process.pid, limits: { messageBytesMax: 1_000_000, batchMax: 100 } };
     case "rpc.echo":
       return request.params ?? {};
     case "peer.exit":

@@ -255,3 +255,30 @@ test("requests of Pillion's are answered by their handlers", async () => {
   assert.deepEqual(answers.find(({ id }) => id === "a")?.result, { opened: { url: "x" } });
   assert.equal(answers.find(({ id }) => id === "b")?.error?.code, -32601);
 });
+
+test("a message over the limit is refused on this side and not sent", async () => {
+  const fake = new FakePillion();
+  const pillion = await fake.connect({ client: "notes/1.4" });
+  assert.deepEqual(fake.life.find("initialize")[0]?.params?.["client"], "notes/1.4");
+  const bytesMax = pillion.server.limits.messageBytesMax;
+  const bytesAround = Buffer.byteLength(JSON.stringify({ jsonrpc: "2.0", id: 2, method: "rpc.echo", params: { text: "" } }));
+  const text = "\u{1f600}\u00fc\u20ac".repeat(500).padEnd(4 * 500 + bytesMax - bytesAround - 9 * 500, "x");
+  assert.equal(Buffer.byteLength(text), bytesMax - bytesAround, "the longest that fits");
+  void pillion.call("rpc.echo", { text }).catch(() => undefined);
+  await assert.rejects(pillion.call("rpc.echo", { text: `${text}x` }), { kind: "invalid_request", message: /10000 bytes/ });
+  assert.throws(() => pillion.notify("rpc.echo", { text: "x".repeat(bytesMax) }), { kind: "invalid_request" });
+  await fake.tick();
+  assert.deepEqual(fake.life.find("rpc.echo").map(({ params }) => params), [{ text }]);
+});
+
+test("batches stay within the limits of the process", async () => {
+  const fake = new FakePillion();
+  const pillion = await fake.connect({ batching: { maxCalls: 1_000 } });
+  const calls = Array.from({ length: 250 }, () => pillion.call("rpc.ping").catch(() => undefined));
+  const texts = Array.from({ length: 10 }, () => pillion.call("rpc.echo", { text: "\u20ac".repeat(1_000) }).catch(() => undefined));
+  await fake.tick();
+  const batches = fake.life.writes.flat().slice(1);
+  assert.equal(batches.flatMap((batch) => JSON.parse(batch) as unknown[]).length, calls.length + texts.length);
+  assert.ok(batches.every((batch) => [JSON.parse(batch)].flat().length <= 100));
+  assert.ok(batches.every((batch) => Buffer.byteLength(batch) <= 10_000));
+});

@@ -5,7 +5,7 @@ import { connect, servePort, type PortLike, type ServePortOptions } from "../../
 import type { Progress } from "../../src/pending_calls.js";
 import type { PillionEvent } from "../../src/types.js";
 import { settlePromises } from "../support/fake_clock.js";
-import { FakePillion } from "../support/fake_pillion.js";
+import { FakePillion, introduction } from "../support/fake_pillion.js";
 
 /** An owner with a fake Pillion, and a client that reaches it through a port only. */
 async function setUp(options: ServePortOptions = {}, [near, far]: [PortLike, PortLike] = channel()) {
@@ -14,7 +14,7 @@ async function setUp(options: ServePortOptions = {}, [near, far]: [PortLike, Por
   const served = servePort(near, owner, options);
   const connecting = connect(far);
   await until(() => fake.clock.endTick(), () => fake.life.find("initialize").length === 2);
-  fake.life.answer(fake.life.find("initialize")[1], { name: "pillion", version: "0", pid: 1 });
+  fake.life.answer(fake.life.find("initialize")[1], introduction(1));
   const client = await connecting;
   /** Waits until the fake was sent `count` messages of `method`, and answers the last one. */
   const received = async (method: string, count = 1) => {
@@ -109,12 +109,12 @@ test("subscriptions go on across a respawn, unnoticed by the other end of the po
   assert.deepEqual(request?.params, { intervalMs: 100, topics: ["metrics"] });
   fake.life.answer(request, { subscription: "a" });
   const subscription = await subscribing;
-  fake.life.notify("metrics.sample", { subscription: "a", seq: 1, dropped: 0, at: 5, intervalMs: 100 });
+  fake.life.notify("metrics.sample", { subscription: "a", seq: 1, dropped: 0, at: 5, data: { intervalMs: 100 } });
   fake.life.die();
   await fake.advance(1_000);
   fake.life.answer(fake.life.find("events.subscribe")[0], { subscription: "b" });
   await fake.tick();
-  fake.life.notify("metrics.sample", { subscription: "b", seq: 1, dropped: 0, at: 6, intervalMs: 100 });
+  fake.life.notify("metrics.sample", { subscription: "b", seq: 1, dropped: 0, at: 6, data: { intervalMs: 100 } });
   await until(() => undefined, () => events.length === 2);
   assert.deepEqual(events[1], { name: "metrics.sample", seq: 1, dropped: 0, at: 6, data: { intervalMs: 100 } });
   const unsubscribing = subscription.unsubscribe();

@@ -4,7 +4,7 @@ import type { PillionEvent } from "../../src/types.js";
 import { FakePillion, type WireMessage } from "../support/fake_pillion.js";
 
 function sample(subscription: string, seq: number): object {
-  return { subscription, seq, dropped: 0, at: 1_700_000_000_000 + seq, intervalMs: 1_000 };
+  return { subscription, seq, dropped: 0, at: 1_700_000_000_000 + seq, data: { intervalMs: 1_000 } };
 }
 
 async function subscribed() {

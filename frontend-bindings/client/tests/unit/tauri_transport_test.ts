@@ -3,6 +3,7 @@ import test from "node:test";
 import type { Chunk } from "../../src/line_decoder.js";
 import { connect, type TauriChild, type TauriCommand, type TauriExit } from "../../src/tauri.js";
 import { settlePromises } from "../support/fake_clock.js";
+import { introduction } from "../support/fake_pillion.js";
 
 type Listener = (payload: never) => void;
 
@@ -35,7 +36,7 @@ class FakeCommand implements TauriCommand {
   }
 
   #greet({ id }: { id: number }): void {
-    this.stdoutChunk(`${JSON.stringify({ jsonrpc: "2.0", id, result: { name: "pillion", version: "0", pid: 77 } })}\n`);
+    this.stdoutChunk(`${JSON.stringify({ jsonrpc: "2.0", id, result: introduction(77) })}\n`);
   }
 
   stdoutChunk(chunk: Chunk): void {
