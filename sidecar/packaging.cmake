@@ -32,10 +32,9 @@ set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_PACKAGE_VENDOR "Pillion")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
-# Debian's form: the program indents and joins these lines itself.
-set(CPACK_PACKAGE_DESCRIPTION "Pillion rides along with an Electron, Tauri or other desktop app as a child process
-and speaks JSON-RPC 2.0 over its standard streams. It takes over what a
-JavaScript process does slowly, and reports what every call costs.")
+set(CPACK_PACKAGE_DESCRIPTION "Pillion rides along with an Electron, Tauri or other desktop app as a child
+process and speaks JSON-RPC 2.0 over its standard streams. It takes over what
+a JavaScript process does slowly, and reports what every call costs.")
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
