@@ -116,8 +116,8 @@ void Dispatcher::call_method(const Method& method, const Message& message, const
         return;
     }
     RequestMeta meta;
+    std::string scratch; // decoded text of `_meta`
     if (!message.meta.empty()) {
-        std::string scratch;
         auto read = read_request_meta(message.meta, scratch);
         if (!read) {
             metrics::errors.add();
@@ -151,6 +151,8 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
     const bool has_meta = !message.meta.empty();
     Result<void> done{};
     if (has_meta) {
+        // Room for all text of the params at once: views into it must outlive what the handler's params add.
+        call.scratch_.reserve(message.params.size());
         auto meta = read_request_meta(message.meta, call.scratch_);
         if (meta) call.meta_ = *meta;
         else done = std::unexpected(std::move(meta).error());

@@ -55,6 +55,7 @@ CallPtr Dispatcher::make_call(const Method& method, const Message& message, cons
     call->params_ = keep(message.params);
     // `_meta` lies inside params: the same place in the copy.
     if (!message.meta.empty()) {
+        call->scratch_.reserve(message.params.size()); // views into it must outlive what the handler's params add
         const auto meta_at = static_cast<std::size_t>(message.meta.data() - message.params.data());
         if (auto meta = read_request_meta(call->params_.substr(meta_at, message.meta.size()), call->scratch_)) call->meta_ = *meta;
     }

@@ -106,7 +106,7 @@ std::optional<Frame> Framer::next_line() {
         const void* const newline = scanned_ < text.size() ? std::memchr(text.data() + scanned_, '\n', text.size() - scanned_) : nullptr;
         if (newline == nullptr) {
             scanned_ = text.size();
-            if (skipping_ || text.size() > message_bytes_max_) { // held no longer
+            if (skipping_ || text.size() > message_bytes_max_ + 1) { // held no longer; the one may be a CR
                 skipping_ = true;
                 consumed_ = buffer_.size();
                 scanned_ = 0;
@@ -116,7 +116,8 @@ std::optional<Frame> Framer::next_line() {
         const std::size_t length = static_cast<std::size_t>(static_cast<const char*>(newline) - text.data());
         consumed_ += length + 1;
         scanned_ = 0;
-        if (skipping_ || length > message_bytes_max_) {
+        const std::size_t line_end_bytes = length != 0 && text[length - 1] == '\r' ? 1 : 0;
+        if (skipping_ || length - line_end_bytes > message_bytes_max_) {
             skipping_ = false;
             return over_limit();
         }
@@ -207,7 +208,10 @@ std::optional<Frame> Framer::finish() {
         if (!in_body_ && trimmed(unread()).empty()) return std::nullopt;
         return Frame{.fault = Error{ErrorCode::parse_error, "the input ends inside a message", {}, {}}};
     }
-    const std::string_view line = trimmed(unread());
+    const std::string_view text = unread();
+    const bool carriage_return = text.ends_with('\r');
+    if (text.size() - (carriage_return ? 1 : 0) > message_bytes_max_) return over_limit();
+    const std::string_view line = trimmed(text);
     if (line.empty()) return std::nullopt;
     return Frame{.text = line};
 }

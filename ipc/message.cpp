@@ -1,6 +1,7 @@
 #include "ipc/message.h"
 
 #include "ipc/json_scanner.h"
+#include "ipc/json_text.h"
 
 namespace pillion {
 
@@ -80,7 +81,7 @@ bool MessageReader::read_params(JsonScanner& scanner, Message& message) {
     while (scanner.next_member(key)) {
         std::string_view value;
         if (!scanner.read_value(value)) return false;
-        if (key == "_meta") {
+        if (key == "_meta" || (key.find('\\') != std::string_view::npos && unescaped(key) == "_meta")) {
             if (!message.meta.empty()) set_fault(message, Error{ErrorCode::invalid_params, "_meta stands twice", "/_meta", {}});
             message.meta = value;
         }
@@ -94,9 +95,11 @@ bool MessageReader::read_envelope(JsonScanner& scanner, Message& message) {
     std::string_view key;
     if (!scanner.enter('{')) return false;
     while (scanner.next_member(key)) {
-        const Member member = member_of(key);
+        Member member = member_of(key);
+        if (member == Member::none && key.find('\\') != std::string_view::npos)
+            if (const auto name = unescaped(key)) member = member_of(*name);
         if (member & seen)
-            set_fault(message, invalid("\"" + std::string(key) + "\" stands twice", "/" + std::string(member_name(member))));
+            set_fault(message, invalid("\"" + std::string(member_name(member)) + "\" stands twice", "/" + std::string(member_name(member))));
         seen |= member;
         const JsonKind kind = scanner.peek();
         std::string_view value;

@@ -113,9 +113,17 @@ Result<void> check_number(const Bounds& bounds, double value, std::string_view r
 }
 
 Result<void> Decoder::integer(const Type& type, const Bounds& bounds, std::string_view raw, void* out) {
-    if (raw.find_first_of(".eE") != std::string_view::npos) return wrong("must be an integer, got " + shown(raw));
     std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), number);
+    std::errc error{};
+    if (raw.find_first_of(".eE") == std::string_view::npos) {
+        error = std::from_chars(raw.data(), raw.data() + raw.size(), number).ec;
+    } else { // 1.0 and 1e2 are integers, as in JSON Schema
+        double value = 0;
+        error = std::from_chars(raw.data(), raw.data() + raw.size(), value).ec;
+        if (error == std::errc{} && value != std::trunc(value)) return wrong("must be an integer, got " + shown(raw));
+        if (std::abs(value) > static_cast<double>(limits::integer_max)) error = std::errc::result_out_of_range;
+        if (error == std::errc{}) number = static_cast<std::int64_t>(value);
+    }
     const std::int64_t low = !type.is_signed ? 0 : type.bytes == 4 ? std::numeric_limits<std::int32_t>::min() : -limits::integer_max;
     const std::int64_t high = type.bytes == 4 ? (type.is_signed ? std::numeric_limits<std::int32_t>::max()
                                                                 : std::int64_t{std::numeric_limits<std::uint32_t>::max()})
@@ -161,6 +169,7 @@ Result<void> Decoder::string(const Type& type, const Bounds& bounds, void* out) 
 Result<void> Decoder::enumeration(const Type& type, void* out) {
     std::string_view raw;
     scanner_.read_string(raw);
+    raw = PILLION_TRY(decoded(raw));
     NearestName nearest(raw);
     std::string all;
     for (std::size_t i = 0; i < type.enumerators.size(); ++i) {
@@ -283,6 +292,7 @@ Result<void> Decoder::object(const Type& type, void* out, bool outermost) {
     std::size_t expected = 0; // clients mostly send members in the declared order
     scanner_.enter('{');
     while (scanner_.next_member(key)) {
+        if (key.find('\\') != std::string_view::npos) key = PILLION_TRY(decoded(key));
         if (outermost && key == "_meta") {
             scanner_.skip_value();
             continue;
