@@ -1,0 +1,66 @@
+// A small desktop shell without a window: it starts Pillion, plays a session, watches it live and sums up.
+//
+//     node examples/shell/main.mjs [--seconds 4] [--pillion PATH]
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readOptions } from "./options.mjs";
+
+const options = readOptions(process.argv.slice(2));
+const folder = mkdtempSync(join(tmpdir(), "pillion-shell-"));
+
+try {
+  await run();
+} catch (error) {
+  console.error(`error: ${explain(error)}`);
+  process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function run() {
+  const { connect } = await import("../../frontend-bindings/client/dist/esm/node.js");
+  const session = await import("./session.mjs");
+  const view = await import("./view.mjs");
+  const startMs = performance.now();
+  const pillion = await connect({
+    command: options.pillion,
+    args: ["serve", "--data-dir", folder],
+    client: "example-shell/1.0",
+    respawn: false,
+  });
+  const firstAnswerMs = performance.now() - startMs;
+  try {
+    view.showStart(pillion.server);
+    for (const batch of session.readSession()) view.showBatch(await session.playBatch(pillion, batch));
+    const workload = await watch(pillion, view);
+    view.showSummary(await pillion.call("metrics.snapshot"), workload, firstAnswerMs);
+  } finally {
+    await pillion.close();
+  }
+}
+
+/** Works for a few seconds, or until Ctrl-C, and shows each sample that comes meanwhile. */
+async function watch(pillion, { LiveView }) {
+  const { Workload } = await import("./workload.mjs");
+  const workload = new Workload();
+  const live = new LiveView(options.seconds);
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), options.seconds * 1_000);
+  process.once("SIGINT", () => stop.abort());
+  try {
+    const subscription = await pillion.subscribe(["metrics"], { intervalMs: live.intervalMs }, ({ data }) => live.show(data));
+    await workload.run(pillion, stop.signal);
+    await subscription.unsubscribe();
+  } finally {
+    clearTimeout(timer);
+    live.end();
+  }
+  return workload;
+}
+
+/** What went wrong, in one line. */
+function explain(error) {
+  if (error.code === "ERR_MODULE_NOT_FOUND") return "the client is not built; run `npm ci && npm run build` in frontend-bindings/client";
+  return error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
+}
