@@ -8,12 +8,23 @@ from repository import ROOT, includes, library_of, named, text
 # How the README spells what CMake or an include calls otherwise.
 README_NAMES = {
     "benchmark": "googlebenchmark",
+    "brotlicommon": "brotli",
+    "brotlidec": "brotli",
+    "brotlienc": "brotli",
     "cli": "cli11",
     "concurrentqueue": "moodycamelconcurrentqueue",
+    "crypto": "openssl",
     "curl": "libcurl",
+    "icui18n": "icu",
+    "icuuc": "icu",
     "libpqfe": "libpq",
     "nlohmann": "nlohmannjson",
+    "postgresql": "libpq",
+    "pq": "libpq",
+    "sqlite3": "sqlite",
+    "ssl": "openssl",
     "unicode": "icu",
+    "z": "zlib",
 }
 
 # Part of the system or of the tool chain.
@@ -27,9 +38,10 @@ def plain(name: str) -> str:
 
 
 def rows() -> list[str]:
-    """What the rows of the README's tables begin with."""
+    """What the rows of the README's tables begin with: a name, or several with commas between them."""
     first_cells = re.findall(r"^\|\s*([^|]+?)\s*\|", text("README.md"), re.M)
-    return [plain(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", cell)) for cell in first_cells]
+    names = [name for cell in first_cells for name in re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", cell).split(",")]
+    return [plain(name) for name in names]
 
 
 def from_cmake() -> dict[str, str]:
