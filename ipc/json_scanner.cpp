@@ -23,13 +23,16 @@ const char* find_special(const char* at, const char* end) {
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
     const __m128i space = _mm_set1_epi8(' ');
-    while (end - at >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-        // Signed: control characters and all bytes over 0x7F are "less than space".
-        const __m128i special = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote),
-                                                                                      _mm_cmpeq_epi8(bytes, backslash)));
-        if (const int mask = _mm_movemask_epi8(special)) return at + std::countr_zero(static_cast<unsigned>(mask));
-        at += 16;
+    // Signed: control characters and all bytes over 0x7F are "less than space".
+    const auto special_in = [&](const char* from) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+        return _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+    };
+    for (; end - at >= 16; at += 16) {
+        if (const int mask = _mm_movemask_epi8(special_in(at))) return at + std::countr_zero(static_cast<unsigned>(mask));
+        // A long string: four at a time until something turns up.
+        while (end - at >= 80 && _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special_in(at + 16), special_in(at + 32)), _mm_or_si128(special_in(at + 48), special_in(at + 64)))) == 0)
+            at += 64;
     }
 #endif
     while (at != end && static_cast<unsigned char>(*at) >= 0x20 && static_cast<unsigned char>(*at) < 0x80 &&

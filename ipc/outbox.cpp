@@ -13,6 +13,11 @@
 
 namespace pillion {
 
+namespace {
+constexpr std::size_t kept_bytes_max = 4 * 1024 * 1024;
+constexpr unsigned kept_flushes = 64;
+} // namespace
+
 Outbox::Outbox(int descriptor, BufferPool& pool, std::size_t backlog_bytes_max)
     : descriptor_(descriptor), pool_(pool), backlog_bytes_max_(backlog_bytes_max) {
     if (const int own = platform::reopen_nonblocking(descriptor); own >= 0) {
@@ -28,7 +33,7 @@ Outbox::~Outbox() {
     if (owns_descriptor_) close(descriptor_);
 }
 
-std::size_t Outbox::write_now(const char* data, std::size_t size, bool& blocked) {
+std::size_t Outbox::write_now(const char* data, std::size_t size, bool& blocked, int patience_ms) {
     std::size_t done = 0;
     while (done < size) {
         const ssize_t n = is_socket_ ? ::send(descriptor_, data + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -36,6 +41,8 @@ std::size_t Outbox::write_now(const char* data, std::size_t size, bool& blocked)
         if (n >= 0) {
             done += static_cast<std::size_t>(n);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            pollfd ready{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+            if (patience_ms > 0 && poll(&ready, 1, patience_ms) > 0) continue;
             blocked = true;
             break;
         } else if (errno != EINTR) {
@@ -61,7 +68,7 @@ void Outbox::write_pending(std::unique_lock<std::mutex>& lock) {
         std::size_t written = 0;
         std::size_t i = 0;
         for (; i < taken.size() && !blocked && !is_broken(); ++i) {
-            const std::size_t done = write_now(taken[i].data() + skip, taken[i].size() - skip, blocked);
+            const std::size_t done = write_now(taken[i].data() + skip, taken[i].size() - skip, blocked, 0);
             written += done;
             if (done + skip < taken[i].size()) {
                 skip += done;
@@ -150,11 +157,14 @@ void Outbox::flush_own(Buffer& bytes) {
     writing_ = true;
     lock.unlock();
     bool blocked = false;
-    const std::size_t done = write_now(bytes.data(), bytes.size(), blocked);
+    // An answer larger than the pipe: a client that reads makes room sooner than another thread would wake.
+    const std::size_t done = write_now(bytes.data(), bytes.size(), blocked, 1);
     lock.lock();
     if (done == bytes.size()) {
+        // A buffer that grew for large answers is kept while they come: fresh memory costs a page fault every 4 KiB.
+        small_flushes_ = bytes.size() > BufferPool::class_bytes.back() ? 0 : small_flushes_ + 1;
         bytes.clear();
-        if (bytes.capacity() > BufferPool::class_bytes.back()) bytes.reset();
+        if (bytes.capacity() > kept_bytes_max || (small_flushes_ > kept_flushes && bytes.capacity() > BufferPool::class_bytes.back())) bytes.reset();
     } else if (!is_broken()) {
         backlog_bytes_.fetch_add(bytes.size() - done, std::memory_order_relaxed);
         pending_.insert(pending_.begin(), std::exchange(bytes, Buffer(pool_)));

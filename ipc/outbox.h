@@ -50,8 +50,9 @@ class Outbox {
 
   private:
     bool wait_below(std::size_t bytes, std::int64_t wait_ms_max);
-    // Writes as much as goes without waiting; the caller has set writing_. How many bytes were taken.
-    std::size_t write_now(const char* data, std::size_t size, bool& blocked);
+    // Writes as much as goes, waiting at most `patience_ms` at a time; the caller has set writing_. How many bytes were
+    // taken.
+    std::size_t write_now(const char* data, std::size_t size, bool& blocked, int patience_ms);
     void write_pending(std::unique_lock<std::mutex>& lock);
     void break_off(std::unique_lock<std::mutex>& lock);
     void hand_to_writer();
@@ -62,6 +63,7 @@ class Outbox {
     bool is_socket_ = false;
     BufferPool& pool_;
     const std::size_t backlog_bytes_max_;
+    unsigned small_flushes_ = 0; // since the last large one; the reader thread's
     Hooks hooks_;
 
     std::mutex mutex_;
