@@ -229,6 +229,7 @@ void Dispatcher::cancel_by_id(const Message& message, std::string_view member) {
         scanner.read_value(value);
         if (key == member) id = value;
     }
+    if (id.empty()) return; // that is what the calls of notifications are kept under
     std::vector<CallPtr> found;
     {
         const std::lock_guard lock(calls_mutex_);
