@@ -32,6 +32,7 @@ unsigned spelling_distance(std::string_view a, std::string_view b) {
 void NearestName::consider(std::string_view candidate) {
     const unsigned distance = spelling_distance(wanted_, candidate);
     const std::size_t longest = std::max(wanted_.size(), candidate.size());
+    if (longest > word_bytes_max) return; // a third of a long word is more than their distance
     if (distance > (longest + 2) / 3 || distance >= distance_) return;
     distance_ = distance;
     best_ = candidate;
