@@ -152,7 +152,7 @@ TEST_CASE("an unknown PILLION_ variable is refused unless the process itself use
     CHECK(f.error("", {"PILLION_IPC_WORKER=1"}) ==
           "unknown environment variable PILLION_IPC_WORKER; did you mean PILLION_IPC_WORKERS?");
     CHECK(f.error("", {"PILLION_QQ=1"}).find("PILLION_SECTION_KEY") != std::string::npos);
-    CHECK(f.load("", {"PILLION_BINARY=/x", "PILLION_LOG=debug", "PILLIONX=1"}));
+    CHECK(f.load("", {"PILLION_BINARY=/x", "PILLION_DATA_DIR=/x", "PILLIONX=1"}));
 }
 
 TEST_CASE("after an error nothing is applied, not even what was right", "[config]") {
