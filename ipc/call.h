@@ -74,15 +74,15 @@ class Call : public std::enable_shared_from_this<Call> {
     std::string_view params_{};
     RequestMeta meta_{};
     std::string scratch_{};
-    std::optional<Buffer> text_{};          // owns what id_ and params_ point to, unless the call is direct
+    std::optional<Buffer> text_{}; // owns what id_ and params_ point to, unless the call is direct
     std::int64_t received_ns_ = 0;
     std::shared_ptr<struct BatchReply> batch_{}; // null for a message of its own
     std::atomic<bool> answered_{false};
     std::atomic<bool> cancelled_{false};
     std::atomic<bool> progress_begun_{false};
     std::mutex mutex_;
-    TimerId deadline_{};                    // guarded by mutex_
-    std::function<void()> stop_{};          // guarded by mutex_
+    TimerId deadline_{};           // guarded by mutex_
+    std::function<void()> stop_{}; // guarded by mutex_
 };
 
 } // namespace pillion

@@ -33,8 +33,10 @@ void Dispatcher::receive(std::string_view text) {
     const std::size_t mark = host_.frames.begin(out_);
     const std::size_t start = out_.size();
     handle(reader_.messages().front(), nullptr, &out_);
-    if (out_.size() == start) host_.frames.abandon(out_, mark);
-    else host_.frames.end(out_, mark);
+    if (out_.size() == start)
+        host_.frames.abandon(out_, mark);
+    else
+        host_.frames.end(out_, mark);
 }
 
 void Dispatcher::refuse(const Error& error) {
@@ -64,8 +66,10 @@ void Dispatcher::handle_batch() {
             if (inline_any_) out_.append(',');
             const std::size_t start = out_.size();
             handle(message, nullptr, &out_);
-            if (out_.size() != start) inline_any_ = true;
-            else if (inline_any_) out_.truncate(start - 1);
+            if (out_.size() != start)
+                inline_any_ = true;
+            else if (inline_any_)
+                out_.truncate(start - 1);
         }
         if (!inline_any_) return host_.frames.abandon(out_, mark);
         out_.append(']');
@@ -86,7 +90,8 @@ void Dispatcher::handle(const Message& message, const std::shared_ptr<BatchReply
         return answer_error(message, *message.fault, batch, inline_out);
     case Message::Kind::response:
         if (!response_handler_ || !response_handler_(message))
-            log(LogLevel::info, "ipc", "response to nothing that was asked, id " + std::string(message.id.substr(0, 60)));
+            log(LogLevel::info, "ipc",
+                "response to nothing that was asked, id " + std::string(message.id.substr(0, 60)));
         return;
     case Message::Kind::notification:
         metrics::notifications.add();
@@ -94,7 +99,8 @@ void Dispatcher::handle(const Message& message, const std::shared_ptr<BatchReply
         if (message.method == "notifications/cancelled") return cancel_by_id(message, "requestId");
         if (message.method.starts_with("$/")) return; // LSP: optional ones may be ignored
         break;
-    case Message::Kind::request: metrics::requests.add();
+    case Message::Kind::request:
+        metrics::requests.add();
     }
     const Method* method = host_.methods.find(message.method);
     if (method == nullptr && message.method.find('\\') != std::string_view::npos)
@@ -107,7 +113,8 @@ void Dispatcher::handle(const Message& message, const std::shared_ptr<BatchReply
     answer_error(message, {ErrorCode::method_not_found, std::move(text), {}, std::string(near)}, batch, inline_out);
 }
 
-void Dispatcher::call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out) {
+void Dispatcher::call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch,
+                             Buffer* inline_out) {
     if (method.lane == Lane::direct && method.cacheable.ttl_ms == 0) {
         if (inline_out != nullptr) return run_direct(method, message, *inline_out);
         Buffer response(host_.pools.buffers);
@@ -154,8 +161,10 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
         // Room for all text of the params at once: views into it must outlive what the handler's params add.
         call.scratch_.reserve(message.params.size());
         auto meta = read_request_meta(message.meta, call.scratch_);
-        if (meta) call.meta_ = *meta;
-        else done = std::unexpected(std::move(meta).error());
+        if (meta)
+            call.meta_ = *meta;
+        else
+            done = std::unexpected(std::move(meta).error());
     }
     if (done) {
         out.append("{\"jsonrpc\":\"2.0\",\"id\":");
@@ -175,8 +184,10 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
         metrics::errors.add();
         method.stats->errors.fetch_add(1, std::memory_order_relaxed);
         out.truncate(start);
-        if (!call.id_.empty()) append_error(call.id_, done.error(), out);
-        else log(LogLevel::info, "ipc", "notification " + std::string(method.name) + " failed: " + done.error().message);
+        if (!call.id_.empty())
+            append_error(call.id_, done.error(), out);
+        else
+            log(LogLevel::info, "ipc", "notification " + std::string(method.name) + " failed: " + done.error().message);
     } else if (call.id_.empty()) {
         out.truncate(start);
     }
@@ -186,9 +197,11 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
     call.received_ns_ = now_ns;
 }
 
-void Dispatcher::answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out) {
+void Dispatcher::answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch,
+                              Buffer* inline_out) {
     if (message.kind == Message::Kind::notification) {
-        log(LogLevel::info, "ipc", "notification " + std::string(message.method.substr(0, 100)) + " failed: " + error.message);
+        log(LogLevel::info, "ipc",
+            "notification " + std::string(message.method.substr(0, 100)) + " failed: " + error.message);
         return;
     }
     const std::string_view id = message.id.empty() ? "null" : message.id;
@@ -244,7 +257,9 @@ void Dispatcher::flush(const std::function<bool()>& go_on) {
     constexpr std::int64_t slice_ms = 50; // how late the end is noticed by a reader that waits
     while (host_.outbox.backlog_bytes() >= limits::outbox_bytes && !host_.outbox.wait_for_room(slice_ms))
         if (!go_on()) return;
-    const auto has_room = [this] { return in_flight_calls_ < options_.in_flight_calls_max && in_flight_bytes_ < options_.in_flight_bytes_max; };
+    const auto has_room = [this] {
+        return in_flight_calls_ < options_.in_flight_calls_max && in_flight_bytes_ < options_.in_flight_bytes_max;
+    };
     while (!has_room()) {
         std::unique_lock lock(calls_mutex_);
         if (!calls_changed_.wait_for(lock, std::chrono::milliseconds(slice_ms), has_room) && !go_on()) return;

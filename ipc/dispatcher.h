@@ -44,10 +44,10 @@ struct DispatcherOptions {
 struct BatchReply {
     explicit BatchReply(BufferPool& pool) : out(pool) {}
     std::mutex mutex;
-    Buffer out;                 // the frame so far; guarded by mutex
+    Buffer out; // the frame so far; guarded by mutex
     std::size_t mark = 0;
-    std::size_t remaining = 1;  // members to come, and one for the reader thread itself; guarded by mutex
-    bool any = false;           // an answer is in it; guarded by mutex
+    std::size_t remaining = 1; // members to come, and one for the reader thread itself; guarded by mutex
+    bool any = false;          // an answer is in it; guarded by mutex
 };
 
 class Dispatcher final : public CallSink {
@@ -65,8 +65,8 @@ class Dispatcher final : public CallSink {
     Dispatcher(const Host& host, const DispatcherOptions& options);
     ~Dispatcher() override;
 
-    // New bytes have come: the messages that follow were received now. Those behind a direct call count from its end, so
-    // that one look at the clock serves for both.
+    // New bytes have come: the messages that follow were received now. Those behind a direct call count from its end,
+    // so that one look at the clock serves for both.
     void begin_read();
     // Takes one JSON text. Views into it are not kept.
     void receive(std::string_view text);
@@ -98,37 +98,42 @@ class Dispatcher final : public CallSink {
     void handle(const Message& message, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out);
     void handle_batch();
     bool runs_inline(const Message& message) const;
-    void call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out);
+    void call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch,
+                     Buffer* inline_out);
     void run_direct(const Method& method, const Message& message, Buffer& out);
     Result<void> run_into(const Method& method, Call& call, Buffer& out);
-    void start_call(const Method& method, const Message& message, const RequestMeta& meta, const std::shared_ptr<BatchReply>& batch);
+    void start_call(const Method& method, const Message& message, const RequestMeta& meta,
+                    const std::shared_ptr<BatchReply>& batch);
     bool serve_from_cache(const Method& method, Call& call, const std::string& key, bool& refresh);
     void prepare_runner(Call& runner, const Call& wanted);
     void join_flight(const CallPtr& call, std::string key);
-    void finish_flight(const std::string& key, const Method& method, std::uint64_t generation, const Result<std::string_view>& result);
+    void finish_flight(const std::string& key, const Method& method, std::uint64_t generation,
+                       const Result<std::string_view>& result);
     void dispatch(const CallPtr& call);
     void run_pooled(const CallPtr& call);
     void cancel_by_id(const Message& message, std::string_view member);
     CallPtr make_call(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch);
 
     // Appends one response to `out`, unframed; nothing for a notification.
-    void append_response(const Call& call, const Result<std::string_view>& result, const AnswerOrigin& origin, Buffer& out);
+    void append_response(const Call& call, const Result<std::string_view>& result, const AnswerOrigin& origin,
+                         Buffer& out);
     void append_error(std::string_view id, const Error& error, Buffer& out);
     // Appends an unframed response to the batch, or frames and sends it.
     void deliver(const std::shared_ptr<BatchReply>& batch, Buffer& response);
     void leave_batch(const std::shared_ptr<BatchReply>& batch, Buffer* response);
-    void answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out);
+    void answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch,
+                      Buffer* inline_out);
     void track(const CallPtr& call);
     void untrack(const Call& call);
 
     const Host host_;
     const DispatcherOptions options_;
     MessageReader reader_;
-    Buffer out_;               // answers of direct calls, framed; the reader thread's
-    Buffer result_;            // a direct result on its way through the pipeline; the reader thread's
-    bool inline_any_ = false;  // an answer stands in the inline batch
-    Call direct_call_;         // the call that the reader thread is running; the reader thread's
-    std::string key_;          // cache key being made; the reader thread's
+    Buffer out_;              // answers of direct calls, framed; the reader thread's
+    Buffer result_;           // a direct result on its way through the pipeline; the reader thread's
+    bool inline_any_ = false; // an answer stands in the inline batch
+    Call direct_call_;        // the call that the reader thread is running; the reader thread's
+    std::string key_;         // cache key being made; the reader thread's
     std::function<bool(const Message&)> response_handler_;
     Histogram batch_sizes_;
     ResponseCache cache_;

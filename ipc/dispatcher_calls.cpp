@@ -57,16 +57,19 @@ CallPtr Dispatcher::make_call(const Method& method, const Message& message, cons
     if (!message.meta.empty()) {
         call->scratch_.reserve(message.params.size()); // views into it must outlive what the handler's params add
         const auto meta_at = static_cast<std::size_t>(message.meta.data() - message.params.data());
-        if (auto meta = read_request_meta(call->params_.substr(meta_at, message.meta.size()), call->scratch_)) call->meta_ = *meta;
+        if (auto meta = read_request_meta(call->params_.substr(meta_at, message.meta.size()), call->scratch_))
+            call->meta_ = *meta;
     }
     call->received_ns_ = direct_call_.received_ns_;
     if (message.kind == Message::Kind::request) call->batch_ = batch;
     return call;
 }
 
-void Dispatcher::start_call(const Method& method, const Message& message, const RequestMeta& meta, const std::shared_ptr<BatchReply>& batch) {
+void Dispatcher::start_call(const Method& method, const Message& message, const RequestMeta& meta,
+                            const std::shared_ptr<BatchReply>& batch) {
     const CacheMode mode = meta.cache.value_or(CacheMode::standard);
-    const bool cached = method.cacheable.ttl_ms > 0 && mode != CacheMode::bypass && ResponseCache::make_key(key_, method, message.params, meta);
+    const bool cached = method.cacheable.ttl_ms > 0 && mode != CacheMode::bypass &&
+                        ResponseCache::make_key(key_, method, message.params, meta);
     if (cached && mode != CacheMode::refresh) {
         // A hit is answered here and now, without a call of its own.
         Call& call = direct_call_;
@@ -80,12 +83,16 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
         call.batch_.reset();
         call.meta_ = {};
         if (served && refresh) {
-            const Message silent{.kind = Message::Kind::notification, .method = message.method, .params = message.params};
+            const Message silent{
+                .kind = Message::Kind::notification, .method = message.method, .params = message.params};
             join_flight(make_call(method, silent, nullptr), key_);
         }
         if (served) return;
         if (mode == CacheMode::onlyIfCached)
-            return answer_error(message, {ErrorCode::not_found, "no answer to this is in the cache", "/_meta/cache", "leave onlyIfCached out to have it made"}, batch, nullptr);
+            return answer_error(message,
+                                {ErrorCode::not_found, "no answer to this is in the cache", "/_meta/cache",
+                                 "leave onlyIfCached out to have it made"},
+                                batch, nullptr);
     }
     const CallPtr call = make_call(method, message, batch);
     track(call);
@@ -98,7 +105,8 @@ bool Dispatcher::serve_from_cache(const Method& method, Call& call, const std::s
     const std::int64_t now_ns = host_.clock.now_ns();
     const std::int64_t age_ms = kept ? (now_ns - kept->stored_ns) / 1'000'000 : 0;
     const bool fresh = kept && age_ms < kept->ttl_ms && (!call.meta().maxAgeMs || age_ms <= *call.meta().maxAgeMs);
-    const bool stale = kept && !fresh && age_ms < kept->ttl_ms + call.meta().staleOkMs && (!call.meta().maxAgeMs || age_ms <= *call.meta().maxAgeMs + call.meta().staleOkMs);
+    const bool stale = kept && !fresh && age_ms < kept->ttl_ms + call.meta().staleOkMs &&
+                       (!call.meta().maxAgeMs || age_ms <= *call.meta().maxAgeMs + call.meta().staleOkMs);
     if (!fresh && !stale) {
         cache_.count_miss();
         method.stats->cache_misses.fetch_add(1, std::memory_order_relaxed);
@@ -158,7 +166,8 @@ void Dispatcher::join_flight(const CallPtr& call, std::string key) {
     call->method().stats->coalesced.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Dispatcher::finish_flight(const std::string& key, const Method& method, std::uint64_t generation, const Result<std::string_view>& result) {
+void Dispatcher::finish_flight(const std::string& key, const Method& method, std::uint64_t generation,
+                               const Result<std::string_view>& result) {
     std::shared_ptr<Flight> flight;
     {
         const std::lock_guard lock(flights_mutex_);
@@ -170,8 +179,10 @@ void Dispatcher::finish_flight(const std::string& key, const Method& method, std
     if (!flight) return;
     if (result) cache_.store(key, *result, method, host_.clock.now_ns(), generation);
     for (const CallPtr& waiter : flight->waiters) {
-        if (result) waiter->answer(*result);
-        else waiter->answer(result.error());
+        if (result)
+            waiter->answer(*result);
+        else
+            waiter->answer(result.error());
     }
 }
 
@@ -184,11 +195,14 @@ void Dispatcher::dispatch(const CallPtr& call) {
 void Dispatcher::run_pooled(const CallPtr& call) {
     if (call->is_answered()) return; // cancelled while it waited
     Buffer result(host_.pools.buffers);
-    if (auto done = run_into(call->method(), *call, result); !done) call->answer(std::move(done).error());
-    else call->answer(result.view());
+    if (auto done = run_into(call->method(), *call, result); !done)
+        call->answer(std::move(done).error());
+    else
+        call->answer(result.view());
 }
 
-void Dispatcher::append_response(const Call& call, const Result<std::string_view>& result, const AnswerOrigin& origin, Buffer& out) {
+void Dispatcher::append_response(const Call& call, const Result<std::string_view>& result, const AnswerOrigin& origin,
+                                 Buffer& out) {
     if (call.id().empty()) return;
     const std::size_t start = out.size();
     Result<void> appended{};
@@ -196,8 +210,10 @@ void Dispatcher::append_response(const Call& call, const Result<std::string_view
         out.append("{\"jsonrpc\":\"2.0\",\"id\":");
         out.append(call.id());
         out.append(",\"result\":");
-        if (needs_pipeline(call.meta())) appended = append_result(call, *result, origin, host_.clock.now_ns(), host_.pools, out);
-        else out.append(*result);
+        if (needs_pipeline(call.meta()))
+            appended = append_result(call, *result, origin, host_.clock.now_ns(), host_.pools, out);
+        else
+            out.append(*result);
         out.append('}');
     } else {
         appended = std::unexpected(result.error());
@@ -217,7 +233,9 @@ void Dispatcher::answered(Call& call, const Result<std::string_view>& result) {
     }
     if (deadline != TimerId{}) host_.timers.cancel(deadline);
     if (call.id().empty()) {
-        if (!result) log(LogLevel::info, "ipc", "notification " + std::string(call.method().name) + " failed: " + result.error().message);
+        if (!result)
+            log(LogLevel::info, "ipc",
+                "notification " + std::string(call.method().name) + " failed: " + result.error().message);
     } else {
         if (call.progress_begun_.load(std::memory_order_acquire)) {
             Buffer end(host_.pools.buffers);
@@ -268,7 +286,8 @@ void Dispatcher::progressed(Call& call, double percentage, std::string_view mess
     };
     notify(call.progress_begun_.exchange(true, std::memory_order_acq_rel) ? "report" : "begin");
     // Progress is a reading, not an answer: a reader that lags gets the next one.
-    if (host_.outbox.backlog_bytes() < limits::outbox_event_bytes || out.view().find("\"begin\"") != std::string_view::npos)
+    if (host_.outbox.backlog_bytes() < limits::outbox_event_bytes ||
+        out.view().find("\"begin\"") != std::string_view::npos)
         host_.outbox.send(std::move(out));
 }
 
@@ -306,7 +325,8 @@ void Dispatcher::track(const CallPtr& call) {
     const std::lock_guard lock(call->mutex_); // the deadline may pass before its name is known
     call->deadline_ = host_.timers.after_ms(*call->meta().timeoutMs, [weak = std::weak_ptr(call)] {
         if (const CallPtr late = weak.lock())
-            late->cancel({ErrorCode::timeout, "no answer within " + std::to_string(*late->meta().timeoutMs) + " ms", {}, {}});
+            late->cancel(
+                {ErrorCode::timeout, "no answer within " + std::to_string(*late->meta().timeoutMs) + " ms", {}, {}});
     });
 }
 
@@ -332,7 +352,8 @@ bool Dispatcher::drain(std::int64_t wait_ms_max) {
         calls_changed_.wait_for(lock, std::chrono::milliseconds(wait_ms_max), [this] { return calls_.empty(); });
         for (const auto& [id, call] : calls_) left.push_back(call);
     }
-    for (const CallPtr& call : left) call->cancel({ErrorCode::unavailable, "Pillion ended before this was done", {}, {}});
+    for (const CallPtr& call : left)
+        call->cancel({ErrorCode::unavailable, "Pillion ended before this was done", {}, {}});
     return left.empty();
 }
 

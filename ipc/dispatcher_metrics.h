@@ -11,6 +11,7 @@ inline const Counter batches{"pillion.rpc.batches", "Batches received", "{batch}
 inline const Counter errors{"pillion.rpc.errors", "Requests answered with an error", "{error}"};
 inline const Counter bytes_in{"pillion.rpc.bytes_in", "Bytes read from stdin", "By"};
 inline const Counter events_sent{"pillion.events.sent", "Events sent", "{event}"};
-inline const Counter events_dropped{"pillion.events.dropped", "Events dropped because they were not read in time", "{event}"};
+inline const Counter events_dropped{"pillion.events.dropped", "Events dropped because they were not read in time",
+                                    "{event}"};
 
 } // namespace pillion::metrics

@@ -1,6 +1,7 @@
 // What Pillion sends unasked, declared as methods are: one constant per event, beside its payload struct.
 //
-//     inline constexpr Event memory_pressure = event<MemoryPressure>("memory.pressure", "memory", EventKind::change, "...");
+//     inline constexpr Event memory_pressure = event<MemoryPressure>("memory.pressure", "memory", EventKind::change,
+//     "...");
 //     ... bus.publish(memory_pressure, MemoryPressure{...});
 #pragma once
 

@@ -28,7 +28,8 @@ void EventHub::tell_interest() {
         {
             const std::lock_guard lock(mutex_);
             for (const auto& subscription : subscriptions_)
-                wanted = wanted || std::find(subscription->topics.begin(), subscription->topics.end(), interest.topic) != subscription->topics.end();
+                wanted = wanted || std::find(subscription->topics.begin(), subscription->topics.end(),
+                                             interest.topic) != subscription->topics.end();
         }
         if (std::exchange(interest.wanted, wanted) != wanted) interest.hear(wanted);
     }
@@ -37,13 +38,15 @@ void EventHub::tell_interest() {
 bool EventHub::is_wanted(const Event& event) {
     if (listener_) listener_(event);
     const std::lock_guard lock(mutex_);
-    return std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const auto& subscription) { return subscription->wants(event); });
+    return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                       [&](const auto& subscription) { return subscription->wants(event); });
 }
 
 void EventHub::publish_json(const Event& event, std::string_view json) {
     const std::lock_guard lock(mutex_);
     // The caller's constant may have a shorter life than what is pending: keep ours.
-    const auto ours = std::find_if(declared_.begin(), declared_.end(), [&](const auto& declared) { return declared->event.name == event.name; });
+    const auto ours = std::find_if(declared_.begin(), declared_.end(),
+                                   [&](const auto& declared) { return declared->event.name == event.name; });
     if (ours == declared_.end()) return;
     for (const auto& subscription : subscriptions_)
         if (subscription->wants(event)) enqueue(*subscription, (*ours)->event, json);
@@ -53,7 +56,8 @@ void EventHub::enqueue(Subscription& subscription, const Event& event, std::stri
     auto& pending = subscription.pending;
     const std::int64_t now_ms = host_.clock.wall_ms();
     if (event.kind == EventKind::sample) {
-        const auto older = std::find_if(pending.begin(), pending.end(), [&](const Pending& entry) { return entry.event == &event; });
+        const auto older =
+            std::find_if(pending.begin(), pending.end(), [&](const Pending& entry) { return entry.event == &event; });
         if (older != pending.end()) {
             subscription.pending_bytes += json.size() - older->json.size();
             older->json.assign(json);
@@ -63,7 +67,8 @@ void EventHub::enqueue(Subscription& subscription, const Event& event, std::stri
     }
     pending.push_back({&event, now_ms, std::string(json)});
     subscription.pending_bytes += json.size();
-    while (pending.size() > limits::subscription_events || (subscription.pending_bytes > limits::subscription_bytes && pending.size() > 1)) {
+    while (pending.size() > limits::subscription_events ||
+           (subscription.pending_bytes > limits::subscription_bytes && pending.size() > 1)) {
         subscription.pending_bytes -= pending.front().json.size();
         pending.pop_front();
         ++subscription.dropped;
@@ -124,7 +129,8 @@ Result<void> EventHub::check_topics(const std::vector<std::string>& topics) cons
                 all += (all.empty() ? "\"" : ", \"") + std::string(declared->event.topic) + "\"";
         }
         if (!known)
-            return fail(ErrorCode::invalid_params, "there is no topic \"" + topics[i] + "\"; topics are " + all, "/topics/" + std::to_string(i), std::string(nearest.best()));
+            return fail(ErrorCode::invalid_params, "there is no topic \"" + topics[i] + "\"; topics are " + all,
+                        "/topics/" + std::to_string(i), std::string(nearest.best()));
     }
     return {};
 }
@@ -135,7 +141,8 @@ Result<std::string> EventHub::subscribe(const std::vector<std::string>& topics, 
     {
         const std::lock_guard lock(mutex_);
         if (subscriptions_.size() >= limits::subscriptions)
-            return fail(ErrorCode::exhausted, "there are " + std::to_string(limits::subscriptions) + " subscriptions already; unsubscribe one first");
+            return fail(ErrorCode::exhausted, "there are " + std::to_string(limits::subscriptions) +
+                                                  " subscriptions already; unsubscribe one first");
         id = "s" + std::to_string(++last_id_);
         auto& subscription = *subscriptions_.emplace_back(std::make_unique<Subscription>());
         subscription.id = id;
@@ -150,7 +157,8 @@ Result<std::string> EventHub::subscribe(const std::vector<std::string>& topics, 
 bool EventHub::unsubscribe(std::string_view id) {
     {
         const std::lock_guard lock(mutex_);
-        const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(), [&](const auto& subscription) { return subscription->id == id; });
+        const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                                     [&](const auto& subscription) { return subscription->id == id; });
         if (at == subscriptions_.end()) return false;
         host_.timers.cancel((*at)->timer);
         subscriptions_.erase(at);
@@ -160,13 +168,18 @@ bool EventHub::unsubscribe(std::string_view id) {
 }
 
 void EventHub::arm(Subscription& subscription) {
-    const bool samples = std::any_of(declared_.begin(), declared_.end(), [&](const auto& declared) { return declared->sampler && subscription.wants(declared->event); });
-    if (samples) subscription.timer = host_.timers.after_ms(subscription.interval_ms, [this, id = subscription.id] { sample(id); });
+    const bool samples = std::any_of(declared_.begin(), declared_.end(), [&](const auto& declared) {
+        return declared->sampler && subscription.wants(declared->event);
+    });
+    if (samples)
+        subscription.timer =
+            host_.timers.after_ms(subscription.interval_ms, [this, id = subscription.id] { sample(id); });
 }
 
 void EventHub::sample(const std::string& id) {
     const std::lock_guard lock(mutex_);
-    const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(), [&](const auto& subscription) { return subscription->id == id; });
+    const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                                 [&](const auto& subscription) { return subscription->id == id; });
     if (at == subscriptions_.end()) return;
     for (const auto& declared : declared_) {
         if (!declared->sampler || !(*at)->wants(declared->event)) continue;

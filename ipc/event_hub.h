@@ -1,5 +1,6 @@
 // Carries events to those who subscribed. Modules publish; each subscription numbers what it gets, keeps it back while
-// the reader of stdout is slow, and then lets samples be replaced by newer ones and the oldest changes go, counting them.
+// the reader of stdout is slow, and then lets samples be replaced by newer ones and the oldest changes go, counting
+// them.
 //
 // Bound: per subscription limits::subscription_events and limits::subscription_bytes. Any thread; sampling runs on the
 // timers' thread, and only while somebody subscribes to it.
@@ -95,7 +96,7 @@ class EventHub {
     Result<void> check_topics(const std::vector<std::string>& topics) const;
 
     const Host host_;
-    std::vector<std::unique_ptr<Declared>> declared_;                          // constant after composition
+    std::vector<std::unique_ptr<Declared>> declared_; // constant after composition
     struct Interest {
         std::string_view topic;
         std::function<void(bool)> hear;

@@ -31,7 +31,8 @@ Result<void> check_path(std::string_view path, const wire::Type* type) {
             if (field.name == name) next = field.type;
         }
         if (next == nullptr)
-            return fail(ErrorCode::invalid_params, "fields: the result has no member \"" + std::string(name) + "\"" +
+            return fail(ErrorCode::invalid_params,
+                        "fields: the result has no member \"" + std::string(name) + "\"" +
                             (nearest.best().empty() ? "" : "; did you mean \"" + std::string(nearest.best()) + "\"?"),
                         std::string(pointer), std::string(nearest.best()));
         type = next;
@@ -46,7 +47,9 @@ Result<void> FieldSelection::add(std::string_view path, const wire::Type* type, 
     path = trimmed(path);
     if (is_list && path.starts_with("items.")) path.remove_prefix(6);
     if (path.empty() || path.front() == '.' || path.back() == '.' || path.find("..") != std::string_view::npos)
-        return fail(ErrorCode::invalid_params, "fields: \"" + std::string(path) + "\" is no path; write names joined by dots", std::string(pointer));
+        return fail(ErrorCode::invalid_params,
+                    "fields: \"" + std::string(path) + "\" is no path; write names joined by dots",
+                    std::string(pointer));
     if (is_list && path == "items") return {}; // all of every item: said by there being no path
     PILLION_TRY(check_path(path, type));
     // The text never grows past the capacity reserved by create(), so the views stay valid.
@@ -60,7 +63,8 @@ Result<void> FieldSelection::add(std::string_view path, const wire::Type* type, 
     return {};
 }
 
-Result<FieldSelection> FieldSelection::create(std::string_view spec, const wire::Type* type, bool is_list, MemoryPools& pools) {
+Result<FieldSelection> FieldSelection::create(std::string_view spec, const wire::Type* type, bool is_list,
+                                              MemoryPools& pools) {
     FieldSelection selection(pools);
     JsonScanner scanner(spec);
     std::string_view raw;
@@ -81,13 +85,16 @@ Result<FieldSelection> FieldSelection::create(std::string_view spec, const wire:
     case JsonKind::array:
         scanner.enter('[');
         while (scanner.next_element()) {
-            if (scanner.peek() != JsonKind::string) return fail(ErrorCode::invalid_params, "fields: every path must be a string", std::string(pointer));
+            if (scanner.peek() != JsonKind::string)
+                return fail(ErrorCode::invalid_params, "fields: every path must be a string", std::string(pointer));
             scanner.read_string(raw);
             PILLION_TRY(add_all(raw));
         }
         break;
     default:
-        return fail(ErrorCode::invalid_params, "fields must be a string or an array of strings, got " + std::string(spec.substr(0, 60)), std::string(pointer));
+        return fail(ErrorCode::invalid_params,
+                    "fields must be a string or an array of strings, got " + std::string(spec.substr(0, 60)),
+                    std::string(pointer));
     }
     if (is_list && !selection.paths_->empty()) (*selection.paths_)["page"] = whole;
     if (!selection.paths_->empty()) (*selection.paths_)["_meta"] = whole;
@@ -127,7 +134,8 @@ void FieldSelection::select_object(JsonScanner& scanner, Buffer& out) {
 void FieldSelection::select(JsonScanner& scanner, Buffer& out) {
     std::string_view value;
     switch (scanner.peek()) {
-    case JsonKind::object: return select_object(scanner, out);
+    case JsonKind::object:
+        return select_object(scanner, out);
     case JsonKind::array:
         scanner.enter('[');
         out.append('[');

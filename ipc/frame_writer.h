@@ -23,7 +23,8 @@ class FrameWriter {
         if (!headers_.load(std::memory_order_relaxed)) return out.append('\n');
         // The length is known only now; its place was reserved with spaces, which header readers trim.
         char digits[20];
-        const char* const digits_end = std::to_chars(digits, digits + sizeof digits, out.size() - mark - blank_header.size()).ptr;
+        const char* const digits_end =
+            std::to_chars(digits, digits + sizeof digits, out.size() - mark - blank_header.size()).ptr;
         const std::size_t length = static_cast<std::size_t>(digits_end - digits);
         std::memcpy(out.data() + mark + blank_header.size() - 4 - length, digits, length);
     }

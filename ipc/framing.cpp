@@ -41,8 +41,10 @@ std::span<char> Framer::space() {
         buffer_.truncate(left);
         consumed_ = 0;
     }
-    if (in_body_ && consumed_ + body_bytes_ > buffer_.capacity()) buffer_.prepare(consumed_ + body_bytes_ - buffer_.size());
-    else if (buffer_.size() == buffer_.capacity()) buffer_.prepare(growth());
+    if (in_body_ && consumed_ + body_bytes_ > buffer_.capacity())
+        buffer_.prepare(consumed_ + body_bytes_ - buffer_.size());
+    else if (buffer_.size() == buffer_.capacity())
+        buffer_.prepare(growth());
     return {buffer_.data() + buffer_.size(), buffer_.capacity() - buffer_.size()};
 }
 
@@ -75,9 +77,12 @@ void Framer::commit(std::size_t bytes) {
 void Framer::detect() {
     std::string_view text = unread();
     while (!text.empty()) {
-        if (is_blank(text.front())) text.remove_prefix(1);
-        else if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
-        else break;
+        if (is_blank(text.front()))
+            text.remove_prefix(1);
+        else if (text.starts_with(byte_order_mark))
+            text.remove_prefix(byte_order_mark.size());
+        else
+            break;
     }
     consumed_ = buffer_.size() - text.size();
     if (byte_order_mark.starts_with(text)) return; // nothing yet, or half a mark
@@ -97,13 +102,17 @@ std::optional<Frame> Framer::next() {
 
 Frame Framer::over_limit() const {
     return {.fault = Error{ErrorCode::invalid_request,
-                           "the message is larger than the limit of " + std::to_string(message_bytes_max_) + " bytes (ipc.messageBytesMax)", {}, {}}};
+                           "the message is larger than the limit of " + std::to_string(message_bytes_max_) +
+                               " bytes (ipc.messageBytesMax)",
+                           {},
+                           {}}};
 }
 
 std::optional<Frame> Framer::next_line() {
     while (true) {
         const std::string_view text = unread();
-        const void* const newline = scanned_ < text.size() ? std::memchr(text.data() + scanned_, '\n', text.size() - scanned_) : nullptr;
+        const void* const newline =
+            scanned_ < text.size() ? std::memchr(text.data() + scanned_, '\n', text.size() - scanned_) : nullptr;
         if (newline == nullptr) {
             scanned_ = text.size();
             if (skipping_ || text.size() > message_bytes_max_ + 1) { // held no longer; the one may be a CR
@@ -129,7 +138,10 @@ std::optional<Frame> Framer::next_line() {
 std::optional<Frame> Framer::header_fault(std::string message) {
     dead_ = true;
     consumed_ = buffer_.size();
-    return Frame{.fault = Error{ErrorCode::parse_error, std::move(message), {}, "send \"Content-Length: N\", CR LF, an empty line, then N bytes"},
+    return Frame{.fault = Error{ErrorCode::parse_error,
+                                std::move(message),
+                                {},
+                                "send \"Content-Length: N\", CR LF, an empty line, then N bytes"},
                  .fatal = true};
 }
 
@@ -148,7 +160,8 @@ Result<std::size_t> Framer::content_length(std::string_view header) const {
         const auto [at, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
         if (error != std::errc{} || at != value.data() + value.size())
             return fail(ErrorCode::parse_error, "Content-Length must be a number of bytes");
-        if (length && *length != parsed) return fail(ErrorCode::parse_error, "Content-Length stands twice with different values");
+        if (length && *length != parsed)
+            return fail(ErrorCode::parse_error, "Content-Length stands twice with different values");
         length = parsed;
     }
     if (!length) return fail(ErrorCode::parse_error, "the header block has no Content-Length");
@@ -183,7 +196,9 @@ std::optional<Frame> Framer::next_block() {
         const std::size_t crlf = head.find("\r\n\r\n");
         const std::size_t lf = head.substr(0, crlf).find("\n\n");
         if (crlf == std::string_view::npos && lf == std::string_view::npos) {
-            if (text.size() > limits::header_block_bytes) return header_fault("the header block is longer than " + std::to_string(limits::header_block_bytes) + " bytes");
+            if (text.size() > limits::header_block_bytes)
+                return header_fault("the header block is longer than " + std::to_string(limits::header_block_bytes) +
+                                    " bytes");
             return std::nullopt;
         }
         const std::size_t end = std::min(crlf, lf);

@@ -58,16 +58,16 @@ class Framer {
     Buffer buffer_;
     Framing framing_;
     const std::size_t message_bytes_max_;
-    std::size_t consumed_ = 0;     // bytes at the front of the buffer that are done with
-    std::size_t scanned_ = 0;      // bytes from there in which no newline stands
-    std::size_t body_bytes_ = 0;   // headers: the length of the body that follows
-    bool in_body_ = false;         // headers: the block has been read
-    bool skipping_ = false;        // a message over the limit is streaming by
-    std::size_t skip_bytes_ = 0;   // headers: how much of it is still to come
+    std::size_t consumed_ = 0;   // bytes at the front of the buffer that are done with
+    std::size_t scanned_ = 0;    // bytes from there in which no newline stands
+    std::size_t body_bytes_ = 0; // headers: the length of the body that follows
+    bool in_body_ = false;       // headers: the block has been read
+    bool skipping_ = false;      // a message over the limit is streaming by
+    std::size_t skip_bytes_ = 0; // headers: how much of it is still to come
     bool dead_ = false;
-    bool large_before_ = false;    // the buffer has been needed at its grown size
+    bool large_before_ = false; // the buffer has been needed at its grown size
     unsigned reads_since_large_ = 0;
-    bool start_ = true;            // nothing but white space and a byte order mark has been seen
+    bool start_ = true; // nothing but white space and a byte order mark has been seen
 };
 
 } // namespace pillion

@@ -26,12 +26,16 @@ const char* find_special(const char* at, const char* end) {
     // Signed: control characters and all bytes over 0x7F are "less than space".
     const auto special_in = [&](const char* from) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-        return _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        return _mm_or_si128(_mm_cmplt_epi8(bytes, space),
+                            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
     };
     for (; end - at >= 16; at += 16) {
-        if (const int mask = _mm_movemask_epi8(special_in(at))) return at + std::countr_zero(static_cast<unsigned>(mask));
+        if (const int mask = _mm_movemask_epi8(special_in(at)))
+            return at + std::countr_zero(static_cast<unsigned>(mask));
         // A long string: four at a time until something turns up.
-        while (end - at >= 80 && _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special_in(at + 16), special_in(at + 32)), _mm_or_si128(special_in(at + 48), special_in(at + 64)))) == 0)
+        while (end - at >= 80 &&
+               _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special_in(at + 16), special_in(at + 32)),
+                                              _mm_or_si128(special_in(at + 48), special_in(at + 64)))) == 0)
             at += 64;
     }
 #endif
@@ -83,13 +87,16 @@ bool JsonScanner::escape() {
     case 'f':
     case 'n':
     case 'r':
-    case 't': at_ += 2; return true;
+    case 't':
+        at_ += 2;
+        return true;
     case 'u':
         for (int i = 2; i < 6; ++i)
             if (end_ - at_ <= i || !is_hex(at_[i])) return fail("\\u wants four hexadecimal digits");
         at_ += 6;
         return true;
-    default: return fail("unknown escape in a string");
+    default:
+        return fail("unknown escape in a string");
     }
 }
 
@@ -165,12 +172,18 @@ bool JsonScanner::value() {
     skip_space();
     if (at_ == end_) return fail("the text ends where a value should be");
     switch (*at_) {
-    case '{': return object();
-    case '[': return array();
-    case '"': return string();
-    case 't': return literal("true");
-    case 'f': return literal("false");
-    case 'n': return literal("null");
+    case '{':
+        return object();
+    case '[':
+        return array();
+    case '"':
+        return string();
+    case 't':
+        return literal("true");
+    case 'f':
+        return literal("false");
+    case 'n':
+        return literal("null");
     default:
         if (*at_ == '-' || is_digit(*at_)) return number();
         return fail("unexpected character where a value should be");

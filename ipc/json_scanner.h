@@ -81,13 +81,19 @@ inline JsonKind JsonScanner::peek() {
     skip_space();
     if (at_ == end_) return JsonKind::null;
     switch (*at_) {
-    case '{': return JsonKind::object;
-    case '[': return JsonKind::array;
-    case '"': return JsonKind::string;
+    case '{':
+        return JsonKind::object;
+    case '[':
+        return JsonKind::array;
+    case '"':
+        return JsonKind::string;
     case 't':
-    case 'f': return JsonKind::boolean;
-    case 'n': return JsonKind::null;
-    default: return JsonKind::number;
+    case 'f':
+        return JsonKind::boolean;
+    case 'n':
+        return JsonKind::null;
+    default:
+        return JsonKind::number;
     }
 }
 

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <charconv>
 #include <cmath>
-
-#include <boost/container/small_vector.hpp>
 
 namespace pillion {
 
@@ -79,13 +78,27 @@ void append_quoted_to(Out& out, std::string_view text) {
         }
         flush();
         switch (c) {
-        case '"': put("\\\""); break;
-        case '\\': put("\\\\"); break;
-        case '\b': put("\\b"); break;
-        case '\f': put("\\f"); break;
-        case '\n': put("\\n"); break;
-        case '\r': put("\\r"); break;
-        case '\t': put("\\t"); break;
+        case '"':
+            put("\\\"");
+            break;
+        case '\\':
+            put("\\\\");
+            break;
+        case '\b':
+            put("\\b");
+            break;
+        case '\f':
+            put("\\f");
+            break;
+        case '\n':
+            put("\\n");
+            break;
+        case '\r':
+            put("\\r");
+            break;
+        case '\t':
+            put("\\t");
+            break;
         default:
             if (c < 0x20) {
                 const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
@@ -215,7 +228,8 @@ bool canonical_object(std::string& out, JsonScanner& scanner, std::string_view o
 bool canonical_value(std::string& out, JsonScanner& scanner, std::string_view omit) {
     std::string_view raw;
     switch (scanner.peek()) {
-    case JsonKind::object: return canonical_object(out, scanner, omit);
+    case JsonKind::object:
+        return canonical_object(out, scanner, omit);
     case JsonKind::array: {
         scanner.enter('[');
         out.push_back('[');
@@ -226,7 +240,8 @@ bool canonical_value(std::string& out, JsonScanner& scanner, std::string_view om
         out.push_back(']');
         return !scanner.failed();
     }
-    case JsonKind::string: return scanner.read_string(raw) && append_canonical_string(out, raw);
+    case JsonKind::string:
+        return scanner.read_string(raw) && append_canonical_string(out, raw);
     case JsonKind::number:
         if (!scanner.read_value(raw)) return false;
         append_canonical_number(out, raw);
@@ -250,11 +265,21 @@ bool append_unescaped(std::string& out, std::string_view raw) {
         if (backslash == std::string_view::npos) break;
         i = backslash + 2;
         switch (raw[backslash + 1]) {
-        case 'b': out.push_back('\b'); break;
-        case 'f': out.push_back('\f'); break;
-        case 'n': out.push_back('\n'); break;
-        case 'r': out.push_back('\r'); break;
-        case 't': out.push_back('\t'); break;
+        case 'b':
+            out.push_back('\b');
+            break;
+        case 'f':
+            out.push_back('\f');
+            break;
+        case 'n':
+            out.push_back('\n');
+            break;
+        case 'r':
+            out.push_back('\r');
+            break;
+        case 't':
+            out.push_back('\t');
+            break;
         case 'u': {
             unsigned code = hex4(raw.data() + i);
             i += 4;
@@ -269,7 +294,8 @@ bool append_unescaped(std::string& out, std::string_view raw) {
             append_utf8(out, code);
             break;
         }
-        default: out.push_back(raw[backslash + 1]);
+        default:
+            out.push_back(raw[backslash + 1]);
         }
     }
     return true;

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>

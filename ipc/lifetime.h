@@ -1,6 +1,7 @@
-// When to end. SIGTERM, SIGINT, SIGHUP, the death of the parent, a closed stdout and the shutdown method all do the same:
-// the descriptor that the reader reads from is replaced by an empty one, so a read that is under way is interrupted and
-// every later one finds the end of input. No polling, no extra system call per read, no race between a check and a read.
+// When to end. SIGTERM, SIGINT, SIGHUP, the death of the parent, a closed stdout and the shutdown method all do the
+// same: the descriptor that the reader reads from is replaced by an empty one, so a read that is under way is
+// interrupted and every later one finds the end of input. No polling, no extra system call per read, no race between a
+// check and a read.
 //
 // One per process, made before any other thread; request_end() from any thread.
 #pragma once

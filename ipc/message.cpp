@@ -16,22 +16,36 @@ enum Member : unsigned { none = 0, version = 1, id = 2, method = 4, params = 8, 
 
 Member member_of(std::string_view key) {
     switch (key.size()) {
-    case 2: return key == "id" ? Member::id : Member::none;
-    case 5: return key == "error" ? Member::error : Member::none;
-    case 6: return key == "method" ? Member::method : key == "params" ? Member::params : key == "result" ? Member::result : Member::none;
-    case 7: return key == "jsonrpc" ? Member::version : Member::none;
-    default: return Member::none;
+    case 2:
+        return key == "id" ? Member::id : Member::none;
+    case 5:
+        return key == "error" ? Member::error : Member::none;
+    case 6:
+        return key == "method"   ? Member::method
+               : key == "params" ? Member::params
+               : key == "result" ? Member::result
+                                 : Member::none;
+    case 7:
+        return key == "jsonrpc" ? Member::version : Member::none;
+    default:
+        return Member::none;
     }
 }
 
 std::string_view member_name(Member member) {
     switch (member) {
-    case Member::version: return "jsonrpc";
-    case Member::id: return "id";
-    case Member::method: return "method";
-    case Member::params: return "params";
-    case Member::result: return "result";
-    default: return "error";
+    case Member::version:
+        return "jsonrpc";
+    case Member::id:
+        return "id";
+    case Member::method:
+        return "method";
+    case Member::params:
+        return "params";
+    case Member::result:
+        return "result";
+    default:
+        return "error";
     }
 }
 
@@ -62,7 +76,9 @@ Error MessageReader::syntax_error(const JsonScanner& scanner) const {
     if (scanner.too_deep())
         return invalid("the message is nested deeper than " + std::to_string(limits_.nesting) + " levels");
     return {ErrorCode::parse_error,
-            "invalid JSON at byte " + std::to_string(scanner.offset()) + ": " + std::string(scanner.reason()), {}, {}};
+            "invalid JSON at byte " + std::to_string(scanner.offset()) + ": " + std::string(scanner.reason()),
+            {},
+            {}};
 }
 
 bool MessageReader::read_params(JsonScanner& scanner, Message& message) {
@@ -70,7 +86,8 @@ bool MessageReader::read_params(JsonScanner& scanner, Message& message) {
     if (kind != JsonKind::object) {
         if (!scanner.read_value(message.params)) return false;
         // Serialisers write an absent value as null so often that it is taken for absent.
-        if (kind == JsonKind::null) message.params = {};
+        if (kind == JsonKind::null)
+            message.params = {};
         else if (kind != JsonKind::array)
             set_fault(message, invalid("\"params\" must be an object or an array", "/params"));
         return true;
@@ -82,7 +99,8 @@ bool MessageReader::read_params(JsonScanner& scanner, Message& message) {
         std::string_view value;
         if (!scanner.read_value(value)) return false;
         if (key == "_meta" || (key.find('\\') != std::string_view::npos && unescaped(key) == "_meta")) {
-            if (!message.meta.empty()) set_fault(message, Error{ErrorCode::invalid_params, "_meta stands twice", "/_meta", {}});
+            if (!message.meta.empty())
+                set_fault(message, Error{ErrorCode::invalid_params, "_meta stands twice", "/_meta", {}});
             message.meta = value;
         }
     }
@@ -99,7 +117,8 @@ bool MessageReader::read_envelope(JsonScanner& scanner, Message& message) {
         if (member == Member::none && key.find('\\') != std::string_view::npos)
             if (const auto name = unescaped(key)) member = member_of(*name);
         if (member & seen)
-            set_fault(message, invalid("\"" + std::string(member_name(member)) + "\" stands twice", "/" + std::string(member_name(member))));
+            set_fault(message, invalid("\"" + std::string(member_name(member)) + "\" stands twice",
+                                       "/" + std::string(member_name(member))));
         seen |= member;
         const JsonKind kind = scanner.peek();
         std::string_view value;
@@ -113,8 +132,10 @@ bool MessageReader::read_envelope(JsonScanner& scanner, Message& message) {
             if (kind == JsonKind::object || kind == JsonKind::array || kind == JsonKind::boolean)
                 set_fault(message, invalid("\"id\" must be a string, a number or null", "/id"));
             else if (value.size() > limits::id_bytes)
-                set_fault(message, invalid("\"id\" is longer than " + std::to_string(limits::id_bytes) + " bytes", "/id"));
-            else message.id = value;
+                set_fault(message,
+                          invalid("\"id\" is longer than " + std::to_string(limits::id_bytes) + " bytes", "/id"));
+            else
+                message.id = value;
             break;
         case Member::method:
             if (kind == JsonKind::string) {
@@ -166,9 +187,11 @@ Result<void> MessageReader::read(std::string_view text) {
         return std::unexpected(syntax_error(scanner));
     }
     if (!scanner.at_end())
-        return fail(ErrorCode::parse_error, "invalid JSON at byte " + std::to_string(scanner.offset()) + ": something follows the end of the message");
+        return fail(ErrorCode::parse_error, "invalid JSON at byte " + std::to_string(scanner.offset()) +
+                                                ": something follows the end of the message");
     if (messages_.empty())
-        return std::unexpected(invalid(is_batch_ ? "a batch must not be empty" : "a message must be an object or an array of objects"));
+        return std::unexpected(
+            invalid(is_batch_ ? "a batch must not be empty" : "a message must be an object or an array of objects"));
     if (messages_.size() > limits_.batch)
         return std::unexpected(invalid("a batch has at most " + std::to_string(limits_.batch) + " members"));
     return {};

@@ -21,8 +21,10 @@ int compare_values(const wire::Type& type, const void* a, const void* b) {
     if (a == nullptr || b == nullptr) return (a != nullptr) - (b != nullptr);
     const auto order = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
     switch (type.kind) {
-    case Kind::boolean: return order(*static_cast<const bool*>(a), *static_cast<const bool*>(b));
-    case Kind::number: return order(*static_cast<const double*>(a), *static_cast<const double*>(b));
+    case Kind::boolean:
+        return order(*static_cast<const bool*>(a), *static_cast<const bool*>(b));
+    case Kind::number:
+        return order(*static_cast<const double*>(a), *static_cast<const double*>(b));
     case Kind::integer:
     case Kind::enumeration: {
         const auto read = [&type](const void* value) {
@@ -36,7 +38,8 @@ int compare_values(const wire::Type& type, const void* a, const void* b) {
         if (type.storage == wire::Storage::view)
             return order(*static_cast<const std::string_view*>(a), *static_cast<const std::string_view*>(b));
         return order(*static_cast<const std::string*>(a), *static_cast<const std::string*>(b));
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -50,7 +53,8 @@ Result<const Field*> find_sort_field(const wire::Type& item, std::string_view na
         all += (all.empty() ? "" : ", ") + std::string(field.name);
     }
     return fail(ErrorCode::invalid_params,
-                "sortBy must be one of " + (all.empty() ? "(this list cannot be sorted)" : all) + ", got \"" + std::string(name) + "\"",
+                "sortBy must be one of " + (all.empty() ? "(this list cannot be sorted)" : all) + ", got \"" +
+                    std::string(name) + "\"",
                 "/_meta/sortBy", std::string(nearest.best()));
 }
 
@@ -64,15 +68,18 @@ Result<void> encode_page(const wire::Type& list, void* items, const RequestMeta&
     if (meta.sortBy) {
         const Field* const field = PILLION_TRY(find_sort_field(*list.element, *meta.sortBy));
         std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-            const int compared = compare_values(*field->type, field->value_in(list.list->element(items, a)), field->value_in(list.list->element(items, b)));
+            const int compared = compare_values(*field->type, field->value_in(list.list->element(items, a)),
+                                                field->value_in(list.list->element(items, b)));
             return descending ? compared > 0 : compared < 0;
         });
     } else if (descending) {
         std::reverse(order.begin(), order.end());
     }
-    Page page{.page = meta.page.value_or(1), .limit = meta.limit.value_or(20), .total = static_cast<std::int64_t>(total)};
+    Page page{
+        .page = meta.page.value_or(1), .limit = meta.limit.value_or(20), .total = static_cast<std::int64_t>(total)};
     page.pages = (page.total + page.limit - 1) / page.limit;
-    const auto last = static_cast<std::size_t>(std::min(page.total, page.page > page.pages ? 0 : page.page * page.limit));
+    const auto last =
+        static_cast<std::size_t>(std::min(page.total, page.page > page.pages ? 0 : page.page * page.limit));
     const auto first = page.page > page.pages ? last : static_cast<std::size_t>((page.page - 1) * page.limit);
     out.append("{\"items\":[");
     for (std::size_t i = first; i < last; ++i) {

@@ -4,8 +4,9 @@
 //     std::vector<Method> delay_methods(Io& io) {
 //         return {
 //             method("rpc.ping", "Answers at once.", Lane::direct, [](const NoParams&) -> Result<PingResult> { ... }),
-//             list_method("components.list", "All components.", Lane::direct, [&](const Filter&) -> Result<std::vector<Component>> { ... }),
-//             async_method<DelayParams, DelayResult>("rpc.delay", "...", [&](const DelayParams&, Reply<DelayResult>) { ... }),
+//             list_method("components.list", "All components.", Lane::direct, [&](const Filter&) ->
+//             Result<std::vector<Component>> { ... }), async_method<DelayParams, DelayResult>("rpc.delay", "...",
+//             [&](const DelayParams&, Reply<DelayResult>) { ... }),
 //         };
 //     }
 //
@@ -34,8 +35,8 @@ enum class Lane : std::uint8_t {
 
 // What a deterministic method's answers are worth keeping for.
 struct Cacheable {
-    std::int64_t ttl_ms = 0;                          // 0: not cached at all
-    std::vector<std::string_view> invalidated_by{};   // events that make all its cached answers void
+    std::int64_t ttl_ms = 0;                        // 0: not cached at all
+    std::vector<std::string_view> invalidated_by{}; // events that make all its cached answers void
 };
 
 struct MethodStats {
@@ -113,8 +114,10 @@ auto invoke(const Handler& handler, Call& call) -> Result<typename HandlerTraits
     using Traits = HandlerTraits<Handler>;
     typename Traits::Params params{};
     PILLION_TRY(wire::decode_params(call.params(), params, call.scratch()));
-    if constexpr (Traits::wants_call) return handler(params, call);
-    else return handler(params);
+    if constexpr (Traits::wants_call)
+        return handler(params, call);
+    else
+        return handler(params);
 }
 
 } // namespace detail
@@ -137,7 +140,8 @@ Method method(std::string_view name, std::string_view summary, Lane lane, Handle
 // Sorts, cuts out the page that the request's `_meta` asks for and encodes it: {"items":[...],"page":{...}}.
 Result<void> encode_page(const wire::Type& list, void* items, const RequestMeta& meta, Buffer& out);
 
-// A method that lists: the handler gives all items (a std::vector) in their natural order, the pipeline sorts and pages.
+// A method that lists: the handler gives all items (a std::vector) in their natural order, the pipeline sorts and
+// pages.
 template <class Handler>
 Method list_method(std::string_view name, std::string_view summary, Lane lane, Handler handler) {
     using Traits = detail::HandlerTraits<Handler>;

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <chrono>
-
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -164,7 +163,9 @@ void Outbox::flush_own(Buffer& bytes) {
         // A buffer that grew for large answers is kept while they come: fresh memory costs a page fault every 4 KiB.
         small_flushes_ = bytes.size() > BufferPool::class_bytes.back() ? 0 : small_flushes_ + 1;
         bytes.clear();
-        if (bytes.capacity() > kept_bytes_max || (small_flushes_ > kept_flushes && bytes.capacity() > BufferPool::class_bytes.back())) bytes.reset();
+        if (bytes.capacity() > kept_bytes_max ||
+            (small_flushes_ > kept_flushes && bytes.capacity() > BufferPool::class_bytes.back()))
+            bytes.reset();
     } else if (!is_broken()) {
         backlog_bytes_.fetch_add(bytes.size() - done, std::memory_order_relaxed);
         pending_.insert(pending_.begin(), std::exchange(bytes, Buffer(pool_)));

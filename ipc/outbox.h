@@ -69,11 +69,11 @@ class Outbox {
     std::mutex mutex_;
     std::condition_variable room_;
     std::condition_variable work_;
-    std::vector<Buffer> pending_;       // guarded by mutex_
-    std::size_t first_written_ = 0;     // bytes of pending_.front() already written; guarded by mutex_
-    bool writing_ = false;              // somebody is between taking and giving back; guarded by mutex_
-    bool writer_wanted_ = false;        // guarded by mutex_
-    bool stopping_ = false;             // guarded by mutex_
+    std::vector<Buffer> pending_;   // guarded by mutex_
+    std::size_t first_written_ = 0; // bytes of pending_.front() already written; guarded by mutex_
+    bool writing_ = false;          // somebody is between taking and giving back; guarded by mutex_
+    bool writer_wanted_ = false;    // guarded by mutex_
+    bool stopping_ = false;         // guarded by mutex_
     std::thread writer_;
     std::atomic<std::size_t> backlog_bytes_{0};
     std::atomic<std::uint64_t> bytes_written_{0};

@@ -12,7 +12,9 @@ bool ResponseCache::make_key(std::string& key, const Method& method, std::string
     key.assign(method.name).push_back('\n');
     if (method.is_list) { // the page asked for shapes the answer as params do
         key.append(std::to_string(meta.page.value_or(1))).append(" ").append(std::to_string(meta.limit.value_or(20)));
-        key.append(meta.sortOrder == SortOrder::desc ? " desc " : " asc ").append(meta.sortBy.value_or(std::string_view{})).append("\n");
+        key.append(meta.sortOrder == SortOrder::desc ? " desc " : " asc ")
+            .append(meta.sortBy.value_or(std::string_view{}))
+            .append("\n");
     }
     return append_canonical(key, params.empty() ? "{}" : params, "_meta");
 }
@@ -31,8 +33,10 @@ void ResponseCache::erase(Entries::iterator entry) {
     entries_.erase(entry);
 }
 
-void ResponseCache::store(std::string key, std::string_view json, const Method& method, std::int64_t now_ns, std::uint64_t generation) {
-    auto answer = std::make_shared<const CachedAnswer>(CachedAnswer{std::string(json), &method, now_ns, method.cacheable.ttl_ms});
+void ResponseCache::store(std::string key, std::string_view json, const Method& method, std::int64_t now_ns,
+                          std::uint64_t generation) {
+    auto answer =
+        std::make_shared<const CachedAnswer>(CachedAnswer{std::string(json), &method, now_ns, method.cacheable.ttl_ms});
     const std::lock_guard lock(mutex_);
     if (generation != generation_.load(std::memory_order_relaxed)) return;
     if (const auto at = by_key_.find(key); at != by_key_.end()) erase(at->second);
@@ -76,7 +80,8 @@ std::size_t ResponseCache::clear() {
 
 ResponseCacheStats ResponseCache::stats() const {
     const std::lock_guard lock(mutex_);
-    return {entries_.size(), bytes_, entries_max_, bytes_max_, hits_.load(), misses_.load(), coalesced_.load(), evictions_, invalidations_};
+    return {entries_.size(),   bytes_,     entries_max_,  bytes_max_, hits_.load(), misses_.load(),
+            coalesced_.load(), evictions_, invalidations_};
 }
 
 } // namespace pillion

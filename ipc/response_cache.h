@@ -43,7 +43,8 @@ class ResponseCache {
     // The answer kept under this key, however old; null if there is none.
     std::shared_ptr<const CachedAnswer> find(std::string_view key);
     // Keeps an answer, unless something was invalidated since `generation` was read: it may be older than that.
-    void store(std::string key, std::string_view json, const Method& method, std::int64_t now_ns, std::uint64_t generation);
+    void store(std::string key, std::string_view json, const Method& method, std::int64_t now_ns,
+               std::uint64_t generation);
     std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
     // Drops the answers of all methods that name this event in `invalidated_by`; how many.
     std::size_t invalidate_by(std::string_view event);
@@ -61,12 +62,14 @@ class ResponseCache {
         std::shared_ptr<const CachedAnswer> answer;
     };
     using Entries = std::list<Entry>;
-    static std::size_t bytes_of(const Entry& entry) { return sizeof(Entry) + sizeof(CachedAnswer) + entry.key.size() + entry.answer->json.size(); }
+    static std::size_t bytes_of(const Entry& entry) {
+        return sizeof(Entry) + sizeof(CachedAnswer) + entry.key.size() + entry.answer->json.size();
+    }
     void erase(Entries::iterator entry);
 
     const std::size_t entries_max_, bytes_max_;
     mutable std::mutex mutex_;
-    Entries entries_;                                                 // most recently used first; guarded by mutex_
+    Entries entries_;                                                // most recently used first; guarded by mutex_
     std::unordered_map<std::string_view, Entries::iterator> by_key_; // guarded by mutex_
     std::size_t bytes_ = 0;                                          // guarded by mutex_
     std::uint64_t evictions_ = 0, invalidations_ = 0;                // guarded by mutex_

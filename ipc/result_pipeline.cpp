@@ -20,7 +20,8 @@ bool asks_for_cache(const RequestMeta& meta) {
 std::string etag_of(std::string_view bytes) {
     const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
     char text[33];
-    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64), static_cast<unsigned long long>(hash.low64));
+    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                  static_cast<unsigned long long>(hash.low64));
     return text;
 }
 
@@ -46,11 +47,13 @@ void append_with_meta(std::string_view object, const ResultMeta& meta, Buffer& o
 
 bool needs_pipeline(const RequestMeta& meta) { return asks_for_cache(meta) || meta.fields || meta.timing; }
 
-Result<void> append_result(const Call& call, std::string_view result, const AnswerOrigin& origin, std::int64_t now_ns, MemoryPools& pools, Buffer& out) {
+Result<void> append_result(const Call& call, std::string_view result, const AnswerOrigin& origin, std::int64_t now_ns,
+                           MemoryPools& pools, Buffer& out) {
     const RequestMeta& meta = call.meta();
     Buffer selected(pools.buffers);
     if (meta.fields) {
-        auto selection = PILLION_TRY(FieldSelection::create(meta.fields->text, call.method().result, call.method().is_list, pools));
+        auto selection =
+            PILLION_TRY(FieldSelection::create(meta.fields->text, call.method().result, call.method().is_list, pools));
         selection.apply(result, selected);
         result = selected.view();
     }

@@ -21,6 +21,7 @@ struct AnswerOrigin {
 bool needs_pipeline(const RequestMeta& meta);
 
 // Appends the result as the request wants it.
-Result<void> append_result(const Call& call, std::string_view result, const AnswerOrigin& origin, std::int64_t now_ns, MemoryPools& pools, Buffer& out);
+Result<void> append_result(const Call& call, std::string_view result, const AnswerOrigin& origin, std::int64_t now_ns,
+                           MemoryPools& pools, Buffer& out);
 
 } // namespace pillion

@@ -40,8 +40,7 @@ struct WireLimits {
     std::int64_t inFlightBytesMax = 0;
     std::int64_t outboxBytesMax = 0;
 };
-PILLION_WIRE(WireLimits,
-             PILLION_FIELD(messageBytesMax, "Largest message in bytes."),
+PILLION_WIRE(WireLimits, PILLION_FIELD(messageBytesMax, "Largest message in bytes."),
              PILLION_FIELD(nestingMax, "Deepest nesting of arrays and objects."),
              PILLION_FIELD(batchMax, "Most members of a batch."),
              PILLION_FIELD(inFlightCallsMax, "Requests accepted and not yet answered; past it reading stops."),
@@ -57,10 +56,8 @@ struct InitializeResult {
     std::vector<std::string> features;
     std::string dataDirectory;
 };
-PILLION_WIRE(InitializeResult,
-             PILLION_FIELD(name, "Always \"pillion\"."),
-             PILLION_FIELD(version, "Version of this program."),
-             PILLION_FIELD(pid, "Process id."),
+PILLION_WIRE(InitializeResult, PILLION_FIELD(name, "Always \"pillion\"."),
+             PILLION_FIELD(version, "Version of this program."), PILLION_FIELD(pid, "Process id."),
              PILLION_FIELD(limits, "Bounds of the wire."),
              PILLION_FIELD(methods, "Number of method names, aliases included."),
              PILLION_FIELD(features, "Modules that are built in."),
@@ -69,15 +66,20 @@ PILLION_WIRE(InitializeResult,
 struct ShutdownResult {
     bool accepted = true;
 };
-PILLION_WIRE(ShutdownResult, PILLION_FIELD(accepted, "Always true: no more requests are read, accepted ones are finished, then the process ends with status 0."))
+PILLION_WIRE(
+    ShutdownResult,
+    PILLION_FIELD(
+        accepted,
+        "Always true: no more requests are read, accepted ones are finished, then the process ends with status 0."))
 
 struct SubscribeParams {
     std::vector<std::string> topics;
     std::int64_t intervalMs = 1000;
 };
-PILLION_WIRE(SubscribeParams,
-             PILLION_FIELD(topics, "Topics to hear of.", between(1, 64)),
-             PILLION_FIELD(intervalMs, "Milliseconds between samples; events that are no samples come when they happen.", between(50, 3'600'000), defaulted))
+PILLION_WIRE(SubscribeParams, PILLION_FIELD(topics, "Topics to hear of.", between(1, 64)),
+             PILLION_FIELD(intervalMs,
+                           "Milliseconds between samples; events that are no samples come when they happen.",
+                           between(50, 3'600'000), defaulted))
 
 struct SubscribeResult {
     std::string subscription;
@@ -98,8 +100,8 @@ struct RpcHost {
     Timers& timers;
     const Clock& clock;
     EventHub& events;
-    std::function<std::string()> discover;            // the OpenRPC document
-    std::function<InitializeResult()> describe;       // what initialize answers
+    std::function<std::string()> discover;      // the OpenRPC document
+    std::function<InitializeResult()> describe; // what initialize answers
     std::function<void()> request_shutdown;
 };
 

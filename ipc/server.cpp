@@ -5,19 +5,21 @@
 #include "ipc/lifetime.h"
 
 #include <cerrno>
-
 #include <unistd.h>
 
 namespace pillion {
 
-Server::Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools, const ServerOptions& options)
+Server::Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools,
+               const ServerOptions& options)
     : input_(input), dispatcher_(dispatcher), outbox_(outbox), frames_(frames),
       framer_(pools.buffers, options.framing, options.message_bytes_max), options_(options) {}
 
 bool Server::take(const Frame& frame) {
     frames_.set_framing(framer_.framing());
-    if (frame.fault) dispatcher_.refuse(*frame.fault);
-    else dispatcher_.receive(frame.text);
+    if (frame.fault)
+        dispatcher_.refuse(*frame.fault);
+    else
+        dispatcher_.receive(frame.text);
     stream_is_broken_ = stream_is_broken_ || frame.fatal;
     return !stream_is_broken_;
 }
@@ -61,7 +63,9 @@ bool Server::run() {
     read_all();
     if (!Lifetime::is_ending()) Lifetime::request_end(EndReason::end_of_input);
     const std::int64_t started_ns = system_clock().now_ns();
-    const auto left_ms = [&] { return std::max<std::int64_t>(0, options_.shutdown_ms - (system_clock().now_ns() - started_ns) / 1'000'000); };
+    const auto left_ms = [&] {
+        return std::max<std::int64_t>(0, options_.shutdown_ms - (system_clock().now_ns() - started_ns) / 1'000'000);
+    };
     if (outbox_.is_broken()) return dispatcher_.in_flight() == 0;
     const bool all_answered = dispatcher_.drain(left_ms());
     dispatcher_.flush([] { return false; });

@@ -17,7 +17,8 @@ struct ServerOptions {
 
 class Server {
   public:
-    Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools, const ServerOptions& options);
+    Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools,
+           const ServerOptions& options);
 
     // Serves until the end of input or a request to end (lifetime.h), then finishes what was accepted and flushes, both
     // within the shutdown time. False if that time was not enough: then threads may still be busy and the process

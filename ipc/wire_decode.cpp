@@ -24,17 +24,21 @@ std::string shown(std::string_view text) {
 
 std::string number_text(double value) {
     char text[32];
-    const auto end = std::abs(value) < 1e15 ? std::to_chars(text, text + sizeof text, value, std::chars_format::fixed).ptr
-                                            : std::to_chars(text, text + sizeof text, value).ptr;
+    const auto end = std::abs(value) < 1e15
+                         ? std::to_chars(text, text + sizeof text, value, std::chars_format::fixed).ptr
+                         : std::to_chars(text, text + sizeof text, value).ptr;
     return {text, end};
 }
 
 std::string pointer_token(std::string_view name) {
     std::string token = "/";
     for (const char c : name) {
-        if (c == '~') token += "~0";
-        else if (c == '/') token += "~1";
-        else token += c;
+        if (c == '~')
+            token += "~0";
+        else if (c == '/')
+            token += "~1";
+        else
+            token += c;
     }
     return token;
 }
@@ -50,15 +54,23 @@ std::unexpected<Error> wrong(std::string message, std::string hint = {}) {
 
 std::string_view kind_noun(const Type& type) {
     switch (type.kind) {
-    case Kind::boolean: return "true or false";
-    case Kind::integer: return "an integer";
-    case Kind::number: return "a number";
-    case Kind::string: return "a string";
-    case Kind::enumeration: return "a string";
+    case Kind::boolean:
+        return "true or false";
+    case Kind::integer:
+        return "an integer";
+    case Kind::number:
+        return "a number";
+    case Kind::string:
+        return "a string";
+    case Kind::enumeration:
+        return "a string";
     case Kind::object:
-    case Kind::map: return "an object";
-    case Kind::list: return "an array";
-    case Kind::json: return "a value";
+    case Kind::map:
+        return "an object";
+    case Kind::list:
+        return "an array";
+    case Kind::json:
+        return "a value";
     }
     return "a value";
 }
@@ -101,8 +113,12 @@ std::unexpected<Error> Decoder::mismatch(const Type& type) {
 
 Result<void> check_count(const Bounds& bounds, std::size_t count, std::string_view of_what) {
     const double n = static_cast<double>(count);
-    if (n < bounds.low) return wrong("must have at least " + number_text(bounds.low) + std::string(of_what) + ", got " + number_text(n));
-    if (n > bounds.high) return wrong("must have at most " + number_text(bounds.high) + std::string(of_what) + ", got " + number_text(n));
+    if (n < bounds.low)
+        return wrong("must have at least " + number_text(bounds.low) + std::string(of_what) + ", got " +
+                     number_text(n));
+    if (n > bounds.high)
+        return wrong("must have at most " + number_text(bounds.high) + std::string(of_what) + ", got " +
+                     number_text(n));
     return {};
 }
 
@@ -124,14 +140,18 @@ Result<void> Decoder::integer(const Type& type, const Bounds& bounds, std::strin
         if (std::abs(value) > static_cast<double>(limits::integer_max)) error = std::errc::result_out_of_range;
         if (error == std::errc{}) number = static_cast<std::int64_t>(value);
     }
-    const std::int64_t low = !type.is_signed ? 0 : type.bytes == 4 ? std::numeric_limits<std::int32_t>::min() : -limits::integer_max;
-    const std::int64_t high = type.bytes == 4 ? (type.is_signed ? std::numeric_limits<std::int32_t>::max()
-                                                                : std::int64_t{std::numeric_limits<std::uint32_t>::max()})
-                                              : limits::integer_max;
+    const std::int64_t low = !type.is_signed   ? 0
+                             : type.bytes == 4 ? std::numeric_limits<std::int32_t>::min()
+                                               : -limits::integer_max;
+    const std::int64_t high = type.bytes == 4
+                                  ? (type.is_signed ? std::numeric_limits<std::int32_t>::max()
+                                                    : std::int64_t{std::numeric_limits<std::uint32_t>::max()})
+                                  : limits::integer_max;
     if (error != std::errc{} || number < low || number > high) {
         const double bounded_low = std::max(static_cast<double>(low), bounds.low);
         const double bounded_high = std::min(static_cast<double>(high), bounds.high);
-        return wrong("must be between " + number_text(bounded_low) + " and " + number_text(bounded_high) + ", got " + shown(raw));
+        return wrong("must be between " + number_text(bounded_low) + " and " + number_text(bounded_high) + ", got " +
+                     shown(raw));
     }
     PILLION_TRY(check_number(bounds, static_cast<double>(number), raw));
     if (type.bytes == 8) {
@@ -212,8 +232,10 @@ Result<void> Decoder::map(const Type& type, const Bounds& bounds, void* out) {
 Result<void> Decoder::json(const Type& type, void* out) {
     std::string_view raw;
     scanner_.read_value(raw);
-    if (type.storage == Storage::view) static_cast<JsonView*>(out)->text = raw;
-    else static_cast<Json*>(out)->text.assign(raw);
+    if (type.storage == Storage::view)
+        static_cast<JsonView*>(out)->text = raw;
+    else
+        static_cast<Json*>(out)->text.assign(raw);
     return {};
 }
 
@@ -239,12 +261,18 @@ Result<void> Decoder::value(const Type& type, const Bounds& bounds, void* out) {
         *static_cast<double*>(out) = number;
         return check_number(bounds, number, raw);
     }
-    case Kind::string: return kind == JsonKind::string ? string(type, bounds, out) : mismatch(type);
-    case Kind::enumeration: return kind == JsonKind::string ? enumeration(type, out) : mismatch(type);
-    case Kind::list: return kind == JsonKind::array ? list(type, bounds, out) : mismatch(type);
-    case Kind::map: return kind == JsonKind::object ? map(type, bounds, out) : mismatch(type);
-    case Kind::object: return kind == JsonKind::object ? object(type, out, false) : mismatch(type);
-    case Kind::json: return json(type, out);
+    case Kind::string:
+        return kind == JsonKind::string ? string(type, bounds, out) : mismatch(type);
+    case Kind::enumeration:
+        return kind == JsonKind::string ? enumeration(type, out) : mismatch(type);
+    case Kind::list:
+        return kind == JsonKind::array ? list(type, bounds, out) : mismatch(type);
+    case Kind::map:
+        return kind == JsonKind::object ? map(type, bounds, out) : mismatch(type);
+    case Kind::object:
+        return kind == JsonKind::object ? object(type, out, false) : mismatch(type);
+    case Kind::json:
+        return json(type, out);
     }
     return {};
 }
@@ -257,9 +285,12 @@ std::unexpected<Error> Decoder::unknown_member(const Type& type, std::string_vie
         all += (all.empty() ? "" : ", ") + std::string(field.name);
     }
     std::string message = "unknown member \"" + shown(key) + "\"";
-    if (!nearest.best().empty()) message += "; did you mean \"" + std::string(nearest.best()) + "\"?";
-    else if (all.empty()) message += "; this takes no members";
-    else message += "; known members are " + all;
+    if (!nearest.best().empty())
+        message += "; did you mean \"" + std::string(nearest.best()) + "\"?";
+    else if (all.empty())
+        message += "; this takes no members";
+    else
+        message += "; known members are " + all;
     return within(key, Error{ErrorCode::invalid_params, std::move(message), {}, std::string(nearest.best())});
 }
 
@@ -267,8 +298,11 @@ Result<void> Decoder::missing(const Type& type, std::uint64_t seen) {
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
         const Field& field = type.fields[i];
         if ((seen >> i & 1) == 0 && field.presence == Presence::required)
-            return within(field.name, Error{ErrorCode::invalid_params, "is missing; it is " + std::string(kind_noun(*field.type)) +
-                                                                           ": " + std::string(field.doc), {}, {}});
+            return within(field.name, Error{ErrorCode::invalid_params,
+                                            "is missing; it is " + std::string(kind_noun(*field.type)) + ": " +
+                                                std::string(field.doc),
+                                            {},
+                                            {}});
     }
     return {};
 }
@@ -283,7 +317,8 @@ std::size_t member_index(const Type& type, std::string_view key, std::size_t exp
 
 // Null and absent are the same for an optional member.
 bool Decoder::skip_null(const Field& field) {
-    return field.presence == Presence::optional && field.type->kind != Kind::json && scanner_.peek() == JsonKind::null && scanner_.skip_value();
+    return field.presence == Presence::optional && field.type->kind != Kind::json &&
+           scanner_.peek() == JsonKind::null && scanner_.skip_value();
 }
 
 Result<void> Decoder::object(const Type& type, void* out, bool outermost) {
@@ -320,8 +355,11 @@ Result<void> Decoder::positional(const Type& type, void* out) {
     scanner_.enter('[');
     for (std::size_t i = 0; scanner_.next_element(); ++i) {
         if (i >= type.fields.size())
-            return within(std::to_string(i), Error{ErrorCode::invalid_params,
-                                                   "one param too many; the method takes at most " + std::to_string(type.fields.size()), {}, {}});
+            return within(std::to_string(i),
+                          Error{ErrorCode::invalid_params,
+                                "one param too many; the method takes at most " + std::to_string(type.fields.size()),
+                                {},
+                                {}});
         seen |= std::uint64_t{1} << i;
         const Field& field = type.fields[i];
         if (skip_null(field)) continue;
@@ -336,7 +374,8 @@ Result<void> named(Result<void> result) {
     if (result) return result;
     Error& error = result.error();
     const std::size_t slash = error.field.rfind('/');
-    const bool says_name = error.message.starts_with("unknown member") || error.message.starts_with("one param too many");
+    const bool says_name =
+        error.message.starts_with("unknown member") || error.message.starts_with("one param too many");
     if (slash != std::string::npos && !says_name) error.message = error.field.substr(1) + " " + error.message;
     return result;
 }

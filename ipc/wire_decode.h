@@ -25,6 +25,7 @@ Result<void> decode_params(std::string_view params, T& out, std::string& scratch
 enum class Unknown : std::uint8_t { refused, foreign_passed_over };
 
 // Decodes one value of any described type.
-Result<void> decode_value(const Type& type, std::string_view text, void* out, std::string& scratch, Unknown unknown = Unknown::refused);
+Result<void> decode_value(const Type& type, std::string_view text, void* out, std::string& scratch,
+                          Unknown unknown = Unknown::refused);
 
 } // namespace pillion::wire

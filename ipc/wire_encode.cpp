@@ -38,9 +38,15 @@ void encode_object(const Type& type, const void* object, Buffer& out) {
 
 void encode(const Type& type, const void* value, Buffer& out) {
     switch (type.kind) {
-    case Kind::boolean: out.append(*static_cast<const bool*>(value) ? "true" : "false"); return;
-    case Kind::integer: append_integer(out, integer_value(type, value)); return;
-    case Kind::number: append_number(out, *static_cast<const double*>(value)); return;
+    case Kind::boolean:
+        out.append(*static_cast<const bool*>(value) ? "true" : "false");
+        return;
+    case Kind::integer:
+        append_integer(out, integer_value(type, value));
+        return;
+    case Kind::number:
+        append_number(out, *static_cast<const double*>(value));
+        return;
     case Kind::string:
         append_quoted(out, type.storage == Storage::view ? *static_cast<const std::string_view*>(value)
                                                          : std::string_view(*static_cast<const std::string*>(value)));
@@ -55,7 +61,9 @@ void encode(const Type& type, const void* value, Buffer& out) {
         append_quoted(out, type.enumerators[index]);
         return;
     }
-    case Kind::object: encode_object(type, value, out); return;
+    case Kind::object:
+        encode_object(type, value, out);
+        return;
     case Kind::list: {
         out.append('[');
         const std::size_t count = type.list->size(value);

@@ -5,8 +5,8 @@
 //         std::optional<std::string> note;
 //     };
 //     PILLION_WIRE(DelayParams,
-//                  PILLION_FIELD(durationMs, "How long to wait before answering, in milliseconds.", between(0, 60'000)),
-//                  PILLION_FIELD(note, "Free text that comes back in the answer."))
+//                  PILLION_FIELD(durationMs, "How long to wait before answering, in milliseconds.", between(0,
+//                  60'000)), PILLION_FIELD(note, "Free text that comes back in the answer."))
 //
 // gives a constant table from which decoding, validation, encoding, OpenRPC, TypeScript and the reference are made by
 // ordinary functions (wire_decode.h, wire_encode.h, schema/). A member left out of the list does not compile.
@@ -20,7 +20,6 @@
 #pragma once
 
 #include <boost/pfr/tuple_size.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -65,11 +64,11 @@ struct MapOperations {
 
 struct Type {
     Kind kind;
-    std::uint8_t bytes = 0;    // integers and enums: their size
-    bool is_signed = false;    // integers
+    std::uint8_t bytes = 0; // integers and enums: their size
+    bool is_signed = false; // integers
     Storage storage = Storage::owned;
-    std::string_view name{};   // structs and enums
-    std::string_view doc{};    // structs: a line of documentation, may be empty
+    std::string_view name{}; // structs and enums
+    std::string_view doc{};  // structs: a line of documentation, may be empty
     std::span<const Field> fields{};
     std::span<const std::string_view> enumerators{};
     const Type* element = nullptr;
@@ -84,7 +83,9 @@ enum class Presence : std::uint8_t { required, optional, defaulted };
 struct Bounds {
     double low = -std::numeric_limits<double>::infinity();
     double high = std::numeric_limits<double>::infinity();
-    bool any() const { return low > -std::numeric_limits<double>::infinity() || high < std::numeric_limits<double>::infinity(); }
+    bool any() const {
+        return low > -std::numeric_limits<double>::infinity() || high < std::numeric_limits<double>::infinity();
+    }
 };
 
 // Modifiers of a field. Bounds hold for a number's value, a string's length in bytes, a list's number of elements.
@@ -156,7 +157,9 @@ inline constexpr Type type_of = make_type<T>();
 template <class T>
 inline constexpr ListOperations list_operations{
     [](const void* list) { return static_cast<const std::vector<T>*>(list)->size(); },
-    [](const void* list, std::size_t index) -> const void* { return &(*static_cast<const std::vector<T>*>(list))[index]; },
+    [](const void* list, std::size_t index) -> const void* {
+        return &(*static_cast<const std::vector<T>*>(list))[index];
+    },
     [](void* list) -> void* { return &static_cast<std::vector<T>*>(list)->emplace_back(); },
     [](void* list) { static_cast<std::vector<T>*>(list)->clear(); }};
 
@@ -188,7 +191,10 @@ constexpr Type make_type() {
     } else if constexpr (std::is_same_v<T, JsonView>) {
         return {.kind = Kind::json, .storage = Storage::view};
     } else if constexpr (std::is_enum_v<T>) {
-        return {.kind = Kind::enumeration, .bytes = sizeof(T), .name = Described<T>::name, .enumerators = Described<T>::enumerators};
+        return {.kind = Kind::enumeration,
+                .bytes = sizeof(T),
+                .name = Described<T>::name,
+                .enumerators = Described<T>::enumerators};
     } else if constexpr (IsVector<T>::value) {
         using Element = typename T::value_type;
         return {.kind = Kind::list, .element = &type_of<Element>, .list = &list_operations<Element>};
@@ -208,7 +214,8 @@ template <class Member, class... Modifiers>
 constexpr Field make_field(std::string_view name, std::size_t offset, std::string_view doc, Modifiers... modifiers) {
     if constexpr (IsOptional<Member>::value) {
         using Value = typename Member::value_type;
-        Field field{.name = name, .doc = doc, .offset = offset, .type = &type_of<Value>, .presence = Presence::optional};
+        Field field{
+            .name = name, .doc = doc, .offset = offset, .type = &type_of<Value>, .presence = Presence::optional};
         field.find = [](const void* member) -> const void* {
             const Member& optional = *static_cast<const Member*>(member);
             return optional ? &*optional : nullptr;

@@ -14,8 +14,10 @@ std::size_t PriorityPicker::pick(const std::array<bool, priorities>& waiting) {
     for (std::size_t i = 0; i < priorities && chosen == priorities; ++i)
         if (waiting[i]) chosen = i;
     for (std::size_t i = 0; i < priorities; ++i) {
-        if (i == chosen || !waiting[i]) passed_over_[i] = 0;
-        else if (i > chosen) ++passed_over_[i];
+        if (i == chosen || !waiting[i])
+            passed_over_[i] = 0;
+        else if (i > chosen)
+            ++passed_over_[i];
     }
     return chosen;
 }

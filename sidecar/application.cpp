@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <thread>
-
 #include <unistd.h>
 
 namespace pillion {
@@ -17,11 +16,13 @@ namespace pillion {
 namespace {
 
 std::size_t worker_count(const IpcConfig& config) {
-    return config.workers > 0 ? static_cast<std::size_t>(config.workers) : std::max<std::size_t>(2, std::thread::hardware_concurrency());
+    return config.workers > 0 ? static_cast<std::size_t>(config.workers)
+                              : std::max<std::size_t>(2, std::thread::hardware_concurrency());
 }
 
 DispatcherOptions dispatcher_options(const IpcConfig& config) {
-    return {.message = {.nesting = static_cast<std::size_t>(config.nestingMax), .batch = static_cast<std::size_t>(config.batchMax)},
+    return {.message = {.nesting = static_cast<std::size_t>(config.nestingMax),
+                        .batch = static_cast<std::size_t>(config.batchMax)},
             .workers = worker_count(config),
             .in_flight_calls_max = static_cast<std::size_t>(config.inFlightCallsMax),
             .in_flight_bytes_max = static_cast<std::size_t>(config.inFlightBytesMax),
@@ -39,7 +40,8 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
     std::unique_ptr<Application> application(new Application);
     Application& self = *application;
     self.configuration_ = std::make_unique<Configuration>(std::vector<ConfigSection>{
-        config_section("ipc", self.ipc_config_), config_section<check_memory_config>("memory", self.memory_config_), config_section("log", self.log_config_)});
+        config_section("ipc", self.ipc_config_), config_section<check_memory_config>("memory", self.memory_config_),
+        config_section("log", self.log_config_)});
     PILLION_TRY(self.configuration_->load(options.config));
     PILLION_TRY(install_logging(self.log_config_));
     self.compose(options, output);
@@ -64,8 +66,10 @@ void Application::compose(const ApplicationOptions& options, int output) {
     outbox_ = std::make_unique<Outbox>(output, pools_.buffers, limits::outbox_bytes);
     hub_ = std::make_unique<EventHub>(EventHub::Host{*outbox_, frames_, pools_.buffers, *io_, clock});
     memory_ = std::make_unique<Memory>(pools_, *io_, clock);
-    dispatcher_ = std::make_unique<Dispatcher>(Dispatcher::Host{methods_, *outbox_, frames_, pools_, *io_, clock}, dispatcher_options(ipc_config_));
-    outbox_->set_hooks({.on_broken = [] { Lifetime::request_end(EndReason::stdout_closed); }, .on_drained = [this] { hub_->on_drained(); }});
+    dispatcher_ = std::make_unique<Dispatcher>(Dispatcher::Host{methods_, *outbox_, frames_, pools_, *io_, clock},
+                                               dispatcher_options(ipc_config_));
+    outbox_->set_hooks({.on_broken = [] { Lifetime::request_end(EndReason::stdout_closed); },
+                        .on_drained = [this] { hub_->on_drained(); }});
 
     metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
     declare_events();
@@ -125,7 +129,8 @@ void Application::add_methods() {
                               .discover = [this] { return openrpc(); },
                               .describe = [this] { return describe(); },
                               .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
-    methods_.add(config_methods(*configuration_, [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
+    methods_.add(config_methods(*configuration_,
+                                [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
     methods_.add(status_methods([this] { return status(); }, [this] { return health(); }));
     methods_.add(memory_methods(*memory_));
     methods_.add(metrics_methods(*metrics_));
@@ -157,13 +162,20 @@ HealthResult Application::health() const {
     const std::size_t depth = dispatcher_->workers().depth();
     const bool crowded = dispatcher_->in_flight() * 10 >= dispatcher_->options().in_flight_calls_max * 9;
     check("requests", crowded ? Health::degraded : Health::ok,
-          crowded ? std::optional("nearly as many requests are waiting as are allowed: " + std::to_string(depth) + " in the queue") : std::nullopt);
+          crowded ? std::optional("nearly as many requests are waiting as are allowed: " + std::to_string(depth) +
+                                  " in the queue")
+                  : std::nullopt);
     const bool behind = outbox_->backlog_bytes() >= limits::outbox_event_bytes;
-    check("output", behind ? Health::degraded : Health::ok, behind ? std::optional<std::string>("the reader of stdout is slow") : std::nullopt);
+    check("output", behind ? Health::degraded : Health::ok,
+          behind ? std::optional<std::string>("the reader of stdout is slow") : std::nullopt);
     const MemoryPressure pressure = memory_->pressure();
     check("memory",
-          pressure.level == MemoryLevel::normal ? Health::ok : pressure.level == MemoryLevel::warning ? Health::degraded : Health::failing,
-          pressure.level == MemoryLevel::normal ? std::nullopt : std::optional<std::string>("memory is short; memory.pressure says why"));
+          pressure.level == MemoryLevel::normal    ? Health::ok
+          : pressure.level == MemoryLevel::warning ? Health::degraded
+                                                   : Health::failing,
+          pressure.level == MemoryLevel::normal
+              ? std::nullopt
+              : std::optional<std::string>("memory is short; memory.pressure says why"));
     return result;
 }
 
@@ -186,7 +198,9 @@ int Application::serve(int input) {
     if (ipc_config_.pipeBytes > 0) platform::enlarge_pipe(input, static_cast<std::size_t>(ipc_config_.pipeBytes));
     Lifetime::install(input);
     Server server(input, *dispatcher_, *outbox_, frames_, pools_,
-                  {.framing = framing_, .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax), .shutdown_ms = ipc_config_.shutdownMs});
+                  {.framing = framing_,
+                   .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax),
+                   .shutdown_ms = ipc_config_.shutdownMs});
     metrics_->mark_ready();
     const bool in_good_order = server.run();
     // A worker that does not come back must not keep the process: it has nothing left to say.

@@ -372,7 +372,8 @@ Result<std::string> Configuration::get(std::string_view key) const {
         return std::unexpected(std::move(found).error());
     }
     const Key& one = *found;
-    return "{" + quoted(one.section->name) + ":{" + quoted(one.field->name) + ":" + value_json(*one.field, one.section->values) + "}}";
+    return "{" + quoted(one.section->name) + ":{" + quoted(one.field->name) + ":" +
+           value_json(*one.field, one.section->values) + "}}";
 }
 
 Result<std::vector<std::string>> Configuration::set(const std::map<std::string, Json>& values) {
@@ -413,7 +414,8 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
             const std::string_view section = before.key.section->name;
             if (value_json(*before.key.field, before.key.section->values) == before.json) continue;
             changed.push_back(before.key.name());
-            if (std::ranges::find(changed_sections, section) == changed_sections.end()) changed_sections.push_back(section);
+            if (std::ranges::find(changed_sections, section) == changed_sections.end())
+                changed_sections.push_back(section);
         }
     }
     for (const std::string_view section : changed_sections)

@@ -35,7 +35,8 @@ ConfigSection config_section(std::string_view name, T& values) {
 // With a check of the whole: `Check` is a Result<void>(const T&).
 template <auto Check, class T>
 ConfigSection config_section(std::string_view name, T& values) {
-    return {name, &wire::type_of<T>, &values, [](const void* checked) { return Check(*static_cast<const T*>(checked)); }};
+    return {name, &wire::type_of<T>, &values,
+            [](const void* checked) { return Check(*static_cast<const T*>(checked)); }};
 }
 
 struct ConfigSources {
@@ -52,8 +53,8 @@ class Configuration {
     // Fills the structs. After an error they are as they were.
     Result<void> load(const ConfigSources& sources);
 
-    // All of it (an empty key), or only a section ("ipc") or one value ("ipc.workers"): {"ipc":{"workers":2}}. Same shape
-    // whatever was asked for.
+    // All of it (an empty key), or only a section ("ipc") or one value ("ipc.workers"): {"ipc":{"workers":2}}. Same
+    // shape whatever was asked for.
     Result<std::string> get(std::string_view key = {}) const;
 
     // Changes live values while running; the keys whose value is now another one. Listeners have been called.

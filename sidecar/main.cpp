@@ -40,8 +40,11 @@ std::optional<std::string> option_or_variable(const std::optional<std::string>& 
 
 ApplicationOptions options_of(const Command& command) {
     const auto data_directory = option_or_variable(command.data_dir, "PILLION_DATA_DIR");
-    return {.config = {.file = option_or_variable(command.config_file, "PILLION_CONFIG"), .environment = environ, .set = command.set},
-            .data_directory = data_directory ? *data_directory : platform::data_directory(command.app_id.value_or("pillion")),
+    return {.config = {.file = option_or_variable(command.config_file, "PILLION_CONFIG"),
+                       .environment = environ,
+                       .set = command.set},
+            .data_directory =
+                data_directory ? *data_directory : platform::data_directory(command.app_id.value_or("pillion")),
             .framing = command.framing};
 }
 
@@ -56,16 +59,21 @@ int print_schema(const Command& command) {
     if (!application) return complain(application.error());
     const Application& app = **application;
     switch (command.schema_format) {
-    case SchemaFormat::openrpc: return print(app.openrpc() + "\n");
-    case SchemaFormat::typescript: return print(typescript_types(app.methods(), app.events()));
-    case SchemaFormat::markdown: return print(method_reference(app.methods(), app.events()));
-    case SchemaFormat::config: return print(app.configuration().schema() + "\n");
+    case SchemaFormat::openrpc:
+        return print(app.openrpc());
+    case SchemaFormat::typescript:
+        return print(typescript_types(app.methods(), app.events()));
+    case SchemaFormat::markdown:
+        return print(method_reference(app.methods(), app.events()));
+    case SchemaFormat::config:
+        return print(app.configuration().schema() + "\n");
     }
     return unusable;
 }
 
 int check_config(const Command& command) {
-    const auto application = Application::create({.config = {.file = command.config_file, .environment = environ, .set = command.set}}, -1);
+    const auto application =
+        Application::create({.config = {.file = command.config_file, .environment = environ, .set = command.set}}, -1);
     if (!application) return complain(application.error());
     return print(command.config_file.value_or("the configuration") + " is valid\n");
 }
@@ -77,15 +85,21 @@ int print_default_config() {
 
 int run(const Command& command) {
     switch (command.kind) {
-    case Command::Kind::serve: return serve(command);
-    case Command::Kind::call: return run_one_call(options_of(command), command.method, command.params);
-    case Command::Kind::schema: return print_schema(command);
-    case Command::Kind::config_check: return check_config(command);
-    case Command::Kind::config_default: return print_default_config();
+    case Command::Kind::serve:
+        return serve(command);
+    case Command::Kind::call:
+        return run_one_call(options_of(command), command.method, command.params);
+    case Command::Kind::schema:
+        return print_schema(command);
+    case Command::Kind::config_check:
+        return check_config(command);
+    case Command::Kind::config_default:
+        return print_default_config();
     case Command::Kind::version:
     case Command::Kind::help:
     case Command::Kind::completions:
-    case Command::Kind::man: return print(command.text);
+    case Command::Kind::man:
+        return print(command.text);
     }
     return unusable;
 }

@@ -6,9 +6,8 @@
 #include "ipc/message.h"
 
 #include <cstdio>
-#include <thread>
-
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace pillion {
@@ -50,8 +49,10 @@ int run_one_call(const ApplicationOptions& options, std::string_view method, con
     std::optional<Error> unusable;
     {
         auto application = Application::create(options, ends[1]);
-        if (application) (*application)->call(method, params);
-        else unusable = application.error();
+        if (application)
+            (*application)->call(method, params);
+        else
+            unusable = application.error();
     }
     close(ends[1]);
     reading.join();

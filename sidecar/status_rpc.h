@@ -17,17 +17,14 @@ struct HealthCheck {
     Health health = Health::ok;
     std::optional<std::string> reason;
 };
-PILLION_WIRE(HealthCheck,
-             PILLION_FIELD(name, "What was looked at."),
-             PILLION_FIELD(health, "How it is."),
+PILLION_WIRE(HealthCheck, PILLION_FIELD(name, "What was looked at."), PILLION_FIELD(health, "How it is."),
              PILLION_FIELD(reason, "Why it is not ok."))
 
 struct HealthResult {
     Health health = Health::ok;
     std::vector<HealthCheck> checks;
 };
-PILLION_WIRE(HealthResult,
-             PILLION_FIELD(health, "The worst of the checks."),
+PILLION_WIRE(HealthResult, PILLION_FIELD(health, "The worst of the checks."),
              PILLION_FIELD(checks, "Each part by itself."))
 
 struct StatusResult {
@@ -43,12 +40,9 @@ struct StatusResult {
     std::int64_t residentBytes = 0;
     double cacheHitRatio = 0;
 };
-PILLION_WIRE(StatusResult,
-             PILLION_FIELD(version, "Version of this program."),
-             PILLION_FIELD(pid, "Process id."),
+PILLION_WIRE(StatusResult, PILLION_FIELD(version, "Version of this program."), PILLION_FIELD(pid, "Process id."),
              PILLION_FIELD(uptimeMs, "Milliseconds since it was ready."),
-             PILLION_FIELD(health, "As health.check has it."),
-             PILLION_FIELD(requests, "Requests received so far."),
+             PILLION_FIELD(health, "As health.check has it."), PILLION_FIELD(requests, "Requests received so far."),
              PILLION_FIELD(errors, "Requests answered with an error so far."),
              PILLION_FIELD(inFlight, "Requests being worked on."),
              PILLION_FIELD(queueDepth, "Requests waiting for a worker."),

@@ -66,7 +66,8 @@ CounterCells* attach_counter_cells() {
 Counter::Counter(std::string_view counter_name, std::string_view counter_help, std::string_view counter_unit)
     : name(counter_name), help(counter_help), unit(counter_unit), index_(detail::next_counter_index()),
       next_(detail::counters_head.load()) {
-    while (!detail::counters_head.compare_exchange_weak(next_, this)) {}
+    while (!detail::counters_head.compare_exchange_weak(next_, this)) {
+    }
 }
 
 const Counter* Counter::first() { return detail::counters_head.load(); }

@@ -22,8 +22,8 @@ int reopen_nonblocking(int descriptor);
 
 bool is_socket(int descriptor);
 
-// Signals the calling process with `signal` when its parent ends. The signal may also come when only the parent's thread
-// that spawned us ended; parent_is_gone() tells.
+// Signals the calling process with `signal` when its parent ends. The signal may also come when only the parent's
+// thread that spawned us ended; parent_is_gone() tells.
 void signal_on_parent_death(int signal);
 // Whether the process that was the parent at start has ended. Async-signal-safe.
 bool parent_is_gone();

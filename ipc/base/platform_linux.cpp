@@ -4,9 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <string>
-
 #include <fcntl.h>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -75,9 +74,12 @@ bool parent_is_gone() {
 
 std::string data_directory(std::string_view app_id) {
     std::string base;
-    if (const char* xdg = std::getenv("XDG_DATA_HOME"); xdg != nullptr && xdg[0] == '/') base = xdg;
-    else if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') base = std::string(home) + "/.local/share";
-    else base = "/tmp/pillion-" + std::to_string(getuid());
+    if (const char* xdg = std::getenv("XDG_DATA_HOME"); xdg != nullptr && xdg[0] == '/')
+        base = xdg;
+    else if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/')
+        base = std::string(home) + "/.local/share";
+    else
+        base = "/tmp/pillion-" + std::to_string(getuid());
     return base + "/" + std::string(app_id);
 }
 
@@ -132,7 +134,8 @@ std::int64_t process_start_wall_ms() {
     clock_gettime(CLOCK_REALTIME, &now);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     const auto ms = [](const timespec& time) { return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000; };
-    return ms(now) - ms(boot) + static_cast<std::int64_t>(ticks * 1000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK)));
+    return ms(now) - ms(boot) +
+           static_cast<std::int64_t>(ticks * 1000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK)));
 }
 
 } // namespace pillion::platform

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,14 +19,14 @@ namespace pillion {
 
 struct PoolStats {
     std::string_view name;
-    std::size_t item_bytes = 0;  // size of one item; 0 where items vary
-    std::size_t capacity = 0;    // most items kept for reuse or handed out by this pool at once
-    std::size_t in_use = 0;      // items handed out now
-    std::size_t idle = 0;        // items kept for reuse now
-    std::size_t high_water = 0;  // most items handed out at once
-    std::uint64_t hits = 0;      // served by reuse
-    std::uint64_t misses = 0;    // had to allocate
-    std::size_t bytes = 0;       // memory held by idle and handed-out items
+    std::size_t item_bytes = 0; // size of one item; 0 where items vary
+    std::size_t capacity = 0;   // most items kept for reuse or handed out by this pool at once
+    std::size_t in_use = 0;     // items handed out now
+    std::size_t idle = 0;       // items kept for reuse now
+    std::size_t high_water = 0; // most items handed out at once
+    std::uint64_t hits = 0;     // served by reuse
+    std::uint64_t misses = 0;   // had to allocate
+    std::size_t bytes = 0;      // memory held by idle and handed-out items
 };
 
 // Buffers of fixed size classes. Sizes over the largest class come from the heap and go back to it.

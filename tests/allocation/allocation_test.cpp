@@ -2,7 +2,6 @@
 #include "tests/support/wire_fixture.h"
 
 #include <catch2/catch.hpp>
-
 #include <cstdlib>
 #include <new>
 
@@ -43,8 +42,11 @@ std::vector<Method> methods() {
                            out.append(call.params());
                            return {};
                        }});
-    methods.push_back(method("typed", "", Lane::direct, [](const TextParams& params) -> Result<TextParams> { return params; }));
-    methods.push_back(method("cached", "", Lane::direct, [](const TextParams& params) -> Result<TextParams> { return params; }).cached(60'000));
+    methods.push_back(
+        method("typed", "", Lane::direct, [](const TextParams& params) -> Result<TextParams> { return params; }));
+    methods.push_back(method("cached", "", Lane::direct, [](const TextParams& params) -> Result<TextParams> {
+                          return params;
+                      }).cached(60'000));
     return methods;
 }
 
@@ -70,11 +72,17 @@ TEST_CASE("a direct request allocates nothing once warm", "[allocation]") {
 }
 
 TEST_CASE("a string with escapes allocates nothing once warm", "[allocation]") {
-    CHECK(allocations_of(R"({"jsonrpc":"2.0","id":1,"method":"typed","params":{"text":"a \"quoted\" text that is longer than a short string"}})") == 0);
+    CHECK(
+        allocations_of(
+            R"({"jsonrpc":"2.0","id":1,"method":"typed","params":{"text":"a \"quoted\" text that is longer than a short string"}})") ==
+        0);
 }
 
 TEST_CASE("a batch of direct requests allocates nothing once warm", "[allocation]") {
-    CHECK(allocations_of(R"([{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]},{"jsonrpc":"2.0","id":2,"method":"typed","params":["x"]}])") == 0);
+    CHECK(
+        allocations_of(
+            R"([{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]},{"jsonrpc":"2.0","id":2,"method":"typed","params":["x"]}])") ==
+        0);
 }
 
 TEST_CASE("a cache hit allocates nothing once warm", "[allocation]") {

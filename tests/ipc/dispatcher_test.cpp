@@ -1,7 +1,6 @@
 #include "tests/support/wire_fixture.h"
 
 #include <catch2/catch.hpp>
-
 #include <latch>
 
 namespace pillion {
@@ -22,7 +21,11 @@ struct Hand {
 };
 
 Method kept_method(Hand& hand, std::string_view name) {
-    return {.name = name, .summary = "", .lane = Lane::async, .params = &wire::type_of<NumberParams>, .start = [&hand](CallPtr call) {
+    return {.name = name,
+            .summary = "",
+            .lane = Lane::async,
+            .params = &wire::type_of<NumberParams>,
+            .start = [&hand](CallPtr call) {
                 ++hand.runs;
                 hand.kept.push_back(std::move(call));
             }};
@@ -40,13 +43,15 @@ std::vector<Method> methods_of(Hand& hand) {
                           ++hand.runs;
                           return params;
                       }).cached(1000, {"changed"}));
-    methods.push_back(method("throws", "", Lane::pooled, [](const NoParams&) -> Result<NoParams> { throw std::runtime_error("secret"); }));
+    methods.push_back(method("throws", "", Lane::pooled,
+                             [](const NoParams&) -> Result<NoParams> { throw std::runtime_error("secret"); }));
     methods.push_back(async_method<NoParams, NoParams>("forgets", "", [](const NoParams&, Reply<NoParams>) {}));
-    methods.push_back(list_method("numbers", "", Lane::pooled, [](const NoParams&) -> Result<std::vector<NumberParams>> {
-                          std::vector<NumberParams> items(45);
-                          for (std::size_t i = 0; i < items.size(); ++i) items[i].number = static_cast<std::int64_t>(i);
-                          return items;
-                      }).cached(1000));
+    methods.push_back(
+        list_method("numbers", "", Lane::pooled, [](const NoParams&) -> Result<std::vector<NumberParams>> {
+            std::vector<NumberParams> items(45);
+            for (std::size_t i = 0; i < items.size(); ++i) items[i].number = static_cast<std::int64_t>(i);
+            return items;
+        }).cached(1000));
     return methods;
 }
 
@@ -57,7 +62,8 @@ struct HandOnWire {
 };
 
 std::string request(int id, std::string_view method, std::string_view params = "{}") {
-    return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + std::string(method) + R"(","params":)" + std::string(params) + "}";
+    return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + std::string(method) +
+           R"(","params":)" + std::string(params) + "}";
 }
 
 } // namespace
@@ -77,7 +83,8 @@ TEST_CASE("a batch with a member that takes time is answered once, when that mem
 TEST_CASE("equal requests in flight run once and all are answered", "[dispatcher]") {
     HandOnWire held;
     auto& [hand, wire] = held;
-    for (int id = 1; id <= 100; ++id) wire.send(request(id, "cached", id % 2 ? R"({"number":7})" : R"({ "number" : 7.0e0 })"));
+    for (int id = 1; id <= 100; ++id)
+        wire.send(request(id, "cached", id % 2 ? R"({"number":7})" : R"({ "number" : 7.0e0 })"));
     CHECK(hand.runs == 1);
     hand.kept.at(0)->answer(R"({"n":1})");
     for (int id = 1; id <= 100; ++id) CHECK(wire.next()["result"]["n"] == 1);
@@ -108,7 +115,9 @@ TEST_CASE("a run that nobody waits for any more is asked to stop", "[dispatcher]
 TEST_CASE("an answer is kept until its time is over or an event ends it", "[dispatcher]") {
     HandOnWire held;
     auto& [hand, wire] = held;
-    const auto ask = [&](std::string_view meta = "{}") { return wire.ask(request(1, "counted", R"({"number":7,"_meta":)" + std::string(meta) + "}")); };
+    const auto ask = [&](std::string_view meta = "{}") {
+        return wire.ask(request(1, "counted", R"({"number":7,"_meta":)" + std::string(meta) + "}"));
+    };
     ask();
     CHECK(ask(R"({"cache":"default"})")["result"]["_meta"]["cached"] == true);
     CHECK(hand.runs == 1);
@@ -134,13 +143,15 @@ TEST_CASE("a stale answer is served within its grace while a fresh one is made",
     CHECK(answer["result"]["_meta"]["stale"] == true);
     CHECK(answer["result"]["_meta"]["ageMs"] == 1500);
     CHECK(hand.runs == 2); // the refresh
-    CHECK(wire.ask(request(3, "counted", R"({"number":7,"_meta":{"cache":"default"}})"))["result"]["_meta"]["ageMs"] == 0);
+    CHECK(wire.ask(request(3, "counted", R"({"number":7,"_meta":{"cache":"default"}})"))["result"]["_meta"]["ageMs"] ==
+          0);
 }
 
 TEST_CASE("onlyIfCached makes nothing", "[dispatcher]") {
     HandOnWire held;
     auto& [hand, wire] = held;
-    CHECK(wire.ask(request(1, "counted", R"({"number":7,"_meta":{"cache":"onlyIfCached"}})"))["error"]["code"] == -32002);
+    CHECK(wire.ask(request(1, "counted", R"({"number":7,"_meta":{"cache":"onlyIfCached"}})"))["error"]["code"] ==
+          -32002);
     CHECK(hand.runs == 0);
 }
 
@@ -149,7 +160,8 @@ TEST_CASE("an unchanged result is not sent again to who has its etag", "[dispatc
     auto& [hand, wire] = held;
     const auto first = wire.ask(request(1, "echo", R"({"a":1})"));
     CHECK_FALSE(first["result"].contains("_meta"));
-    const std::string etag = wire.ask(request(2, "counted", R"({"number":7,"_meta":{"ifNoneMatch":""}})"))["result"]["_meta"]["etag"];
+    const std::string etag =
+        wire.ask(request(2, "counted", R"({"number":7,"_meta":{"ifNoneMatch":""}})"))["result"]["_meta"]["etag"];
     const auto again = wire.ask(request(3, "counted", R"({"number":7,"_meta":{"ifNoneMatch":")" + etag + R"("}})"));
     CHECK(again["result"] == nlohmann::json{{"_meta", {{"notModified", true}, {"etag", etag}}}});
 }
@@ -160,7 +172,8 @@ TEST_CASE("pages of a cached list are kept apart", "[dispatcher]") {
     CHECK(wire.ask(request(1, "numbers", R"({"_meta":{"page":2}})"))["result"]["items"][0]["number"] == 20);
     CHECK(wire.ask(request(2, "numbers", R"({"_meta":{"page":3,"fields":"number"}})"))["result"]["items"].size() == 5);
     CHECK(wire.ask(request(3, "numbers", R"({"_meta":{"sortOrder":"desc"}})"))["result"]["items"][0]["number"] == 44);
-    CHECK(wire.ask(request(4, "numbers"))["result"]["page"] == nlohmann::json{{"page", 1}, {"limit", 20}, {"total", 45}, {"pages", 3}});
+    CHECK(wire.ask(request(4, "numbers"))["result"]["page"] ==
+          nlohmann::json{{"page", 1}, {"limit", 20}, {"total", 45}, {"pages", 3}});
     CHECK(wire.ask(request(5, "numbers", R"({"_meta":{"fields":"nmber"}})"))["error"]["data"]["hint"] == "number");
 }
 

@@ -69,10 +69,12 @@ TEST_CASE("a slow reader gets the newest sample and loses the oldest changes, co
         CHECK(event["params"]["seq"].get<std::int64_t>() > last_sequence);
         last_sequence = event["params"]["seq"];
         ++received;
-        if (event["method"] == "ticks.sample") CHECK(event["params"]["data"]["count"] == published);
-        else ++changes;
+        if (event["method"] == "ticks.sample")
+            CHECK(event["params"]["data"]["count"] == published);
+        else
+            ++changes;
     } while (event["params"]["data"]["count"] != published || event["method"] != "news.changed");
-    CHECK(changes == limits::subscription_events - 1); // and one place for the sample
+    CHECK(changes == limits::subscription_events - 1);                                 // and one place for the sample
     CHECK(last_sequence == received + event["params"]["dropped"].get<std::int64_t>()); // nothing is lost uncounted
 }
 

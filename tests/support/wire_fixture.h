@@ -4,9 +4,8 @@
 #include "ipc/dispatcher.h"
 #include "ipc/event_hub.h"
 
-#include <nlohmann/json.hpp>
-
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <string>
 #include <unistd.h>
