@@ -126,7 +126,11 @@ void Application::add_methods() {
     methods_.add(rpc_methods({.timers = *io_,
                               .clock = system_clock(),
                               .events = *hub_,
-                              .discover = [this] { return openrpc(); },
+                              .discover =
+                                  [this] {
+                                      return openrpc_document(methods_, events(), PILLION_VERSION,
+                                                              OpenrpcLayout::one_line);
+                                  },
                               .describe = [this] { return describe(); },
                               .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
     methods_.add(config_methods(*configuration_,

@@ -263,7 +263,7 @@ OrderedJson components_json(const TypeNames& names) {
 } // namespace
 
 std::string openrpc_document(const MethodTable& methods, std::span<const Event* const> events,
-                             std::string_view version) {
+                             std::string_view version, OpenrpcLayout layout) {
     TypeNames names(methods, events);
     names.add(wire::type_of<ResultMeta>);
     names.add(wire::type_of<EventEnvelope>);
@@ -285,7 +285,9 @@ std::string openrpc_document(const MethodTable& methods, std::span<const Event* 
     document["x-eventEnvelope"] = schema_reference(names, wire::type_of<EventEnvelope>);
     document["x-events"] = OrderedJson::array();
     for (const Event* const event : events) document["x-events"].push_back(event_json(names, *event));
-    return document.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+    constexpr auto replace = OrderedJson::error_handler_t::replace;
+    if (layout == OpenrpcLayout::one_line) return document.dump(-1, ' ', false, replace);
+    return document.dump(2, ' ', false, replace) + "\n";
 }
 
 } // namespace pillion

@@ -14,7 +14,10 @@
 
 namespace pillion {
 
+// On the wire a message is one line; people and files have it indented, with a line end.
+enum class OpenrpcLayout { indented, one_line };
+
 std::string openrpc_document(const MethodTable& methods, std::span<const Event* const> events,
-                             std::string_view version);
+                             std::string_view version, OpenrpcLayout layout = OpenrpcLayout::indented);
 
 } // namespace pillion
