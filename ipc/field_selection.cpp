@@ -3,6 +3,7 @@
 #include "ipc/json_scanner.h"
 #include "ipc/json_text.h"
 #include "ipc/nearest.h"
+#include "ipc/request_meta.h"
 
 namespace pillion {
 
@@ -51,10 +52,14 @@ Result<void> FieldSelection::add(std::string_view path, const wire::Type* type, 
                     "fields: \"" + std::string(path) + "\" is no path; write names joined by dots",
                     std::string(pointer));
     if (is_list && path == "items") return {}; // all of every item: said by there being no path
-    PILLION_TRY(check_path(path, type));
+    const bool of_page = is_list && (path == "page" || path.starts_with("page."));
+    if (of_page)
+        PILLION_TRY(check_path(path.substr(std::min<std::size_t>(path.size(), 5)), &wire::type_of<Page>));
+    else
+        PILLION_TRY(check_path(path, type));
     // The text never grows past the capacity reserved by create(), so the views stay valid.
     const std::size_t start = text_->size();
-    if (is_list) text_->append("items.");
+    if (is_list && !of_page) text_->append("items.");
     text_->append(path);
     const std::string_view kept = std::string_view(*text_).substr(start);
     for (std::size_t dot = kept.find('.'); dot != std::string_view::npos; dot = kept.find('.', dot + 1))
@@ -96,7 +101,7 @@ Result<FieldSelection> FieldSelection::create(std::string_view spec, const wire:
                     "fields must be a string or an array of strings, got " + std::string(spec.substr(0, 60)),
                     std::string(pointer));
     }
-    if (is_list && !selection.paths_->empty()) (*selection.paths_)["page"] = whole;
+    if (is_list && !selection.paths_->empty()) selection.paths_->try_emplace("page", whole);
     if (!selection.paths_->empty()) (*selection.paths_)["_meta"] = whole;
     return selection;
 }

@@ -17,7 +17,8 @@ class FieldSelection {
     static Result<FieldSelection> create(std::string_view spec, const wire::Type* type, bool is_list,
                                          MemoryPools& pools);
 
-    // Appends `json`, a result, with nothing but the wanted members. `_meta` and a list's `page` always stay.
+    // Appends `json`, a result, with nothing but the wanted members. `_meta` always stays, and a list's `page` unless
+    // paths name members of it.
     void apply(std::string_view json, Buffer& out);
 
   private:
