@@ -21,7 +21,7 @@ struct IpcConfig {
 PILLION_WIRE(
     IpcConfig,
     PILLION_FIELD(messageBytesMax, "Largest message in bytes.", between(1024, 1024.0 * 1024 * 1024), defaulted),
-    PILLION_FIELD(nestingMax, "Deepest nesting of arrays and objects.", between(4, 1024), defaulted),
+    PILLION_FIELD(nestingMax, "Deepest nesting of arrays and objects.", between(4, limits::nesting_ceiling), defaulted),
     PILLION_FIELD(batchMax, "Most members of a batch.", between(1, 100'000), defaulted),
     PILLION_FIELD(workers, "Threads for slow methods; 0 means one per core and at least two.", between(0, 64),
                   defaulted),

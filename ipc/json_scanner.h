@@ -16,7 +16,7 @@ enum class JsonKind : unsigned char { object, array, string, number, boolean, nu
 
 class JsonScanner {
   public:
-    explicit JsonScanner(std::string_view text, std::size_t nesting_max = limits::nesting)
+    explicit JsonScanner(std::string_view text, std::size_t nesting_max = limits::nesting_ceiling)
         : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()), nesting_max_(nesting_max) {}
 
     // Steps over one value of any kind, with the white space before it. False at the first error.

@@ -5,6 +5,7 @@
 #include "ipc/lifetime.h"
 
 #include <cerrno>
+#include <poll.h>
 #include <unistd.h>
 
 namespace pillion {
@@ -46,6 +47,9 @@ void Server::read_all() {
             take_frames();
         } else if (n == 0) {
             break;
+        } else if (errno == EAGAIN) { // somebody who shares the descriptor made it non-blocking
+            pollfd ready{.fd = input_, .events = POLLIN, .revents = 0};
+            poll(&ready, 1, -1);
         } else if (errno != EINTR) {
             log(LogLevel::warning, "ipc", "stdin cannot be read any more");
             break;

@@ -14,6 +14,8 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 inline constexpr std::size_t message_bytes = 64 * kMiB;
 // Arrays and objects inside each other. The scanner recurses: 256 frames of about 100 bytes fit any stack.
 inline constexpr std::size_t nesting = 256;
+// What `ipc.nestingMax` may be raised to, and what text that has passed the wire's own limit is read with.
+inline constexpr std::size_t nesting_ceiling = 1024;
 // Members of one batch. 1,000 requests of 100 bytes are one 100 KB write.
 inline constexpr std::size_t batch = 1000;
 // Requests accepted and not yet answered (direct ones never count). Past it reading stops.
