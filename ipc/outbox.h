@@ -53,6 +53,7 @@ class Outbox {
     // Writes as much as goes, waiting at most `patience_ms` at a time; the caller has set writing_. How many bytes were
     // taken.
     std::size_t write_now(const char* data, std::size_t size, bool& blocked, int patience_ms);
+    bool gather(const Buffer& bytes);
     void write_pending(std::unique_lock<std::mutex>& lock);
     void break_off(std::unique_lock<std::mutex>& lock);
     void hand_to_writer();
