@@ -254,6 +254,7 @@ void Dispatcher::cancel_by_id(const Message& message, std::string_view member) {
 
 void Dispatcher::flush(const std::function<bool()>& go_on) {
     host_.outbox.flush_own(out_);
+    if (flushed_handler_) flushed_handler_();
     constexpr std::int64_t slice_ms = 50; // how late the end is noticed by a reader that waits
     while (host_.outbox.backlog_bytes() >= limits::outbox_bytes && !host_.outbox.wait_for_room(slice_ms))
         if (!go_on()) return;

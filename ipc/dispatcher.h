@@ -81,6 +81,8 @@ class Dispatcher final : public CallSink {
 
     // Responses to requests that Pillion itself sent; unknown ones are logged.
     void set_response_handler(std::function<bool(const Message&)> handler) { response_handler_ = std::move(handler); }
+    // On the reader thread, whenever the answers of direct calls have been handed to the outbox.
+    void set_flushed_handler(std::function<void()> handler) { flushed_handler_ = std::move(handler); }
 
     ResponseCache& cache() { return cache_; }
     const WorkerPool& workers() const { return workers_; }
@@ -135,6 +137,7 @@ class Dispatcher final : public CallSink {
     Call direct_call_;        // the call that the reader thread is running; the reader thread's
     std::string key_;         // cache key being made; the reader thread's
     std::function<bool(const Message&)> response_handler_;
+    std::function<void()> flushed_handler_;
     Histogram batch_sizes_;
     ResponseCache cache_;
 

@@ -79,6 +79,7 @@ void EventHub::enqueue(Subscription& subscription, const Event& event, std::stri
 }
 
 void EventHub::send_pending(Subscription& subscription) {
+    if (subscription.is_held) return;
     while (!subscription.pending.empty()) {
         if (host_.outbox.backlog_bytes() >= limits::outbox_event_bytes) {
             kept_back_.store(true, std::memory_order_release);
@@ -106,6 +107,14 @@ void EventHub::send_pending(Subscription& subscription) {
         metrics::events_sent.add();
         host_.outbox.send(std::move(out));
     }
+}
+
+void EventHub::on_answers_sent() {
+    if (!holds_any_.load(std::memory_order_relaxed)) return;
+    holds_any_.store(false, std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    for (const auto& subscription : subscriptions_)
+        if (std::exchange(subscription->is_held, false)) send_pending(*subscription);
 }
 
 // May be called from inside a send of ours, with the mutex held: leaves the work to the timers' thread.
@@ -148,6 +157,8 @@ Result<std::string> EventHub::subscribe(const std::vector<std::string>& topics, 
         subscription.id = id;
         subscription.topics = topics;
         subscription.interval_ms = interval_ms;
+        subscription.is_held = holds_new_;
+        if (holds_new_) holds_any_.store(true, std::memory_order_relaxed);
         arm(subscription);
     }
     tell_interest();

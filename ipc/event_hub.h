@@ -55,6 +55,12 @@ class EventHub {
         publish_json(event, json.view());
     }
 
+    // At composition: events of a new subscription are kept back until on_answers_sent(), so that no event comes before
+    // the answer that names its subscription.
+    void hold_until_answered() { holds_new_ = true; }
+    // On the thread that subscribes: what it has answered so far is on its way.
+    void on_answers_sent();
+
     // The new subscription's id. Unknown topics are -32602, too many subscriptions -32004.
     Result<std::string> subscribe(const std::vector<std::string>& topics, std::int64_t interval_ms);
     bool unsubscribe(std::string_view id);
@@ -82,6 +88,7 @@ class EventHub {
         std::int64_t dropped = 0;
         std::deque<Pending> pending{};
         std::size_t pending_bytes = 0;
+        bool is_held = false; // not answered yet
         TimerId timer{};
         bool wants(const Event& event) const;
     };
@@ -109,6 +116,8 @@ class EventHub {
     std::vector<std::unique_ptr<Subscription>> subscriptions_; // guarded by mutex_
     std::uint64_t last_id_ = 0;                                // guarded by mutex_
     std::atomic<bool> kept_back_{false};
+    bool holds_new_ = false; // constant after composition
+    std::atomic<bool> holds_any_{false};
 };
 
 } // namespace pillion

@@ -78,6 +78,8 @@ void Application::compose(const ApplicationOptions& options, int output) {
 }
 
 void Application::declare_events() {
+    hub_->hold_until_answered();
+    dispatcher_->set_flushed_handler([this] { hub_->on_answers_sent(); });
     hub_->set_listener([this](const Event& event) { dispatcher_->cache().invalidate_by(event.name); });
     hub_->declare(config_changed);
     hub_->declare(memory_pressure_event);
