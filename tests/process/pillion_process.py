@@ -101,8 +101,8 @@ class Pillion:
         os.set_blocking(descriptor, False)
         sent = 0
         limit = time.monotonic() + WAIT_S_MAX
-        while sent < len(data) and time.monotonic() < limit:
-            if select.select([], [descriptor], [], 0.05)[1]:
+        while time.monotonic() < limit:
+            if sent < len(data) and select.select([], [descriptor], [], 0.05)[1]:
                 sent += os.write(descriptor, view[sent:sent + MIB])
             elif reads_nothing(self.pid):
                 break
