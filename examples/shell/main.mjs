@@ -8,14 +8,15 @@ import { readOptions } from "./options.mjs";
 
 const options = readOptions(process.argv.slice(2));
 const folder = mkdtempSync(join(tmpdir(), "pillion-shell-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+// Whoever reads this, such as `head`, has seen enough.
+process.stdout.on("error", () => process.exit());
 
 try {
   await run();
 } catch (error) {
   console.error(`error: ${explain(error)}`);
   process.exitCode = 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function run() {
@@ -28,6 +29,7 @@ async function run() {
     args: ["serve", "--data-dir", folder],
     client: "example-shell/1.0",
     respawn: false,
+    timeoutMs: 15_000,
   });
   const firstAnswerMs = performance.now() - startMs;
   try {

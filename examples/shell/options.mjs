@@ -16,13 +16,13 @@ export function readOptions(args) {
   for (let i = 0; i < args.length; i += 1) {
     const [name, inline] = args[i].split(/=(.*)/s, 2);
     if (name === "--help" || name === "-h") end(process.stdout, usage, 0);
-    if (!["--seconds", "--pillion"].includes(name)) end(process.stderr, `unknown option ${args[i]}\n\n${usage}`, 2);
+    if (!["--seconds", "--pillion"].includes(name)) end(process.stderr, `error: unknown option ${args[i]}; see --help\n`, 2);
     const value = inline ?? args[(i += 1)];
-    if (value === undefined) end(process.stderr, `${name} needs a value\n\n${usage}`, 2);
+    if (value === undefined) end(process.stderr, `error: ${name} needs a value; see --help\n`, 2);
     if (name === "--pillion") options.pillion = value;
     else options.seconds = Number(value);
   }
-  if (!(options.seconds > 0 && options.seconds <= 3600)) end(process.stderr, `--seconds takes a number from 0 to 3600\n\n${usage}`, 2);
+  if (!(options.seconds > 0 && options.seconds <= 3600)) end(process.stderr, `error: --seconds takes a number over 0, at most 3600\n`, 2);
   return options;
 }
 

@@ -188,7 +188,9 @@ export class Pillion {
     route: "queued" | "direct" = "queued",
   ): void {
     const { timeoutMs = this.#options.timeoutMs, signal } = given;
-    const options = timeoutMs === undefined ? given : { ...given, timeoutMs: Math.ceil(timeoutMs) };
+    // Params by position leave no place for a deadline on the wire; the default one is then kept on this side alone.
+    const staysHere = timeoutMs === undefined || (given.timeoutMs === undefined && Array.isArray(params));
+    const options = staysHere ? given : { ...given, timeoutMs: Math.ceil(timeoutMs) };
     const id = this.#nextId++;
     try {
       if (signal?.aborted === true) throw cancelledError(method, signal);

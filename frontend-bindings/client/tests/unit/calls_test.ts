@@ -188,6 +188,17 @@ test("a deadline of the client counts for calls that name none", async () => {
   assert.deepEqual(fake.life.find("rpc.echo")[0]?.params, { _meta: { timeoutMs: 10 } });
 });
 
+test("a deadline of the client is kept on this side for params by position", async () => {
+  const fake = new FakePillion();
+  const pillion = await fake.connect({ timeoutMs: 700, timeoutGuardMs: 100 });
+  const call = pillion.request("rpc.echo", ["by", "position"]);
+  const refused = assert.rejects(call, { kind: "timeout" });
+  await fake.tick();
+  assert.deepEqual(fake.life.find("rpc.echo")[0]?.params, ["by", "position"]);
+  fake.clock.advance(800);
+  await refused;
+});
+
 test("a deadline travels in whole milliseconds", async () => {
   const fake = new FakePillion();
   const pillion = await fake.connect();
