@@ -83,8 +83,10 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
         call.batch_.reset();
         call.meta_ = {};
         if (served && refresh) {
-            const Message silent{
-                .kind = Message::Kind::notification, .method = message.method, .params = message.params};
+            const Message silent{.kind = Message::Kind::notification,
+                                 .method = message.method,
+                                 .params = message.params,
+                                 .meta = message.meta};
             join_flight(make_call(method, silent, nullptr), key_);
         }
         if (served) return;
@@ -104,9 +106,9 @@ bool Dispatcher::serve_from_cache(const Method& method, Call& call, const std::s
     const auto kept = cache_.find(key);
     const std::int64_t now_ns = host_.clock.now_ns();
     const std::int64_t age_ms = kept ? (now_ns - kept->stored_ns) / 1'000'000 : 0;
-    const bool fresh = kept && age_ms < kept->ttl_ms && (!call.meta().maxAgeMs || age_ms <= *call.meta().maxAgeMs);
+    const bool fresh = kept && age_ms < kept->ttl_ms && (!call.meta().maxAgeMs || age_ms < *call.meta().maxAgeMs);
     const bool stale = kept && !fresh && age_ms < kept->ttl_ms + call.meta().staleOkMs &&
-                       (!call.meta().maxAgeMs || age_ms <= *call.meta().maxAgeMs + call.meta().staleOkMs);
+                       (!call.meta().maxAgeMs || age_ms < *call.meta().maxAgeMs + call.meta().staleOkMs);
     if (!fresh && !stale) {
         cache_.count_miss();
         method.stats->cache_misses.fetch_add(1, std::memory_order_relaxed);

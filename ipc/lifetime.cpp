@@ -59,6 +59,7 @@ void Lifetime::install(int input) {
     ignore.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &ignore, nullptr);
     platform::signal_on_parent_death(parent_signal());
+    if (platform::parent_changed_since_start()) request_end(EndReason::parent_died); // before it could be signalled
 }
 
 void Lifetime::request_end(EndReason reason) {

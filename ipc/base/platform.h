@@ -27,6 +27,8 @@ bool is_socket(int descriptor);
 void signal_on_parent_death(int signal);
 // Whether the process that was the parent at start has ended. Async-signal-safe.
 bool parent_is_gone();
+// Whether it ended before signal_on_parent_death() was asked to tell; a parent whose pid is not visible cannot be known.
+bool parent_changed_since_start();
 
 // The default data directory for an app: $XDG_DATA_HOME or ~/.local/share, then the id.
 std::string data_directory(std::string_view app_id);

@@ -66,10 +66,11 @@ bool is_socket(int descriptor) {
 
 void signal_on_parent_death(int signal) { prctl(PR_SET_PDEATHSIG, signal); }
 
+bool parent_changed_since_start() { return getppid() != parent_at_start; }
+
 bool parent_is_gone() {
-    const pid_t parent = getppid();
     // A parent outside our pid namespace reads as 0 before and after its death: then the signal has to be believed.
-    return parent != parent_at_start || parent == 0;
+    return parent_changed_since_start() || getppid() == 0;
 }
 
 std::string data_directory(std::string_view app_id) {
