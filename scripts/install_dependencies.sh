@@ -10,9 +10,11 @@ node_major_min=18
 dependencies_of() {
   case $1 in
     build) echo g++=g++ cmake=cmake ninja=ninja-build ccache=ccache pkg-config=pkg-config libboost1.81-dev libmimalloc-dev \
-      libspdlog-dev libfmt-dev libconcurrentqueue-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libxxhash-dev ;;
-    test) echo catch2 libsimdjson-dev python3=python3 setarch=util-linux node npm ;;
-    run) echo node npm ;;
+      libspdlog-dev libfmt-dev libconcurrentqueue-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libxxhash-dev \
+      libsqlite3-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libssl-dev libzstd-dev ;;
+    test) echo catch2 libsimdjson-dev python3=python3 setarch=util-linux node npm \
+      redis-server=redis-server postgresql nginx=nginx-full clangd=clangd ;;
+    run) echo node npm python3=python3 ;;
     bench) echo libsimdjson-dev libbenchmark-dev node ;;
     *) fail "install_dependencies knows no group $1" ;;
   esac

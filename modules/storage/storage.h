@@ -1,0 +1,111 @@
+// A database file of Pillion's own, opened at its first use: one writer thread that commits what has gathered as one
+// transaction (group commit), and readers with connections of their own. `state.db` (jobs, schedules, baselines,
+// learned order; full durability) and `cache.db` (may be deleted at any time; relaxed) are one Store each, made by the
+// composition root. Any thread may call.
+//
+//     store.add_schema("usage", {"CREATE TABLE usage (...)", "ALTER TABLE ..."});     // at composition
+//     store.write([](Database& db) { return db.prepare("...")...; }, [](Result<void> done) { ... });
+//     store.read([&](Database& db) -> Result<void> { ... });
+//
+// A damaged file is set aside as NAME.damaged-YYYYMMDD-HHMMSS, reported (on_damaged), and a fresh one made. Several
+// processes may use one file. With nothing asked of it, a Store has opened no library and started no thread.
+#pragma once
+
+#include "ipc/base/clock.h"
+#include "modules/storage/database.h"
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pillion {
+
+struct StoreOptions {
+    std::string path{}; // its folder is made when needed
+    Durability durability = Durability::full;
+    std::int64_t mmap_bytes = 0;
+    std::size_t queued_writes_max = 4096; // past it write() waits: a store never loses a write
+    std::size_t readers_max = 4;          // idle reading connections kept
+};
+
+// What happened to a file that was found damaged.
+struct StoreDamage {
+    std::string path;      // of the database
+    std::string set_aside; // where the damaged file is now
+    std::string reason;
+};
+
+struct StoreStats {
+    bool is_open = false;
+    std::uint64_t writes = 0;
+    std::uint64_t commits = 0; // fewer than writes: that is group commit
+    std::uint64_t failed_writes = 0;
+    std::uint64_t queued = 0;
+    std::uint64_t file_bytes = 0;
+};
+
+class Store {
+  public:
+    using Work = std::function<Result<void>(Database&)>;
+    using Done = std::function<void(Result<void>)>;
+
+    Store(StoreOptions options, const Clock& clock);
+    ~Store();
+    Store(const Store&) = delete;
+
+    // At composition: a module's tables, as numbered migrations in order. They run when the file is opened.
+    void add_schema(std::string module, std::vector<const char*> migrations);
+    // At composition: called on the thread that found the damage.
+    void on_damaged(std::function<void(const StoreDamage&)> listener);
+
+    // Queues `work` for the writer thread. It runs inside a transaction that other writes share; if it fails, only its
+    // own changes are undone. `done` comes on the writer thread after the commit: success means durable as the options
+    // say. Waits only when the queue is full.
+    void write(Work work, Done done = {});
+    // The same, and waits for the end. Not on the writer thread.
+    Result<void> write_and_wait(Work work);
+    // Runs `work` on the calling thread with a connection that only reads. It sees every write whose `done` has come.
+    Result<void> read(const Work& work);
+    // Opens the file now; the error says why it cannot be used.
+    Result<void> open();
+    // Waits until all that was queued is committed.
+    void flush();
+    // flush(), then ends the thread and closes the file. What comes later is -32005. Called by the composition root.
+    void stop();
+
+    StoreStats stats() const;
+    const std::string& path() const { return options_.path; }
+
+  private:
+    struct Queued {
+        Work work;
+        Done done;
+    };
+    Result<Database> open_database(OpenMode mode);
+    Result<void> open_locked();
+    Result<void> set_aside(const std::string& reason);
+    void run();
+    void commit(std::vector<Queued>& batch);
+    Result<void> run_batch(std::vector<Queued>& batch, std::vector<Result<void>>& results);
+
+    const StoreOptions options_;
+    const Clock& clock_;
+    std::vector<std::pair<std::string, std::vector<const char*>>> schemas_; // constant after composition
+    std::function<void(const StoreDamage&)> damaged_;                       // constant after composition
+
+    mutable std::mutex mutex_; // guards what follows
+    std::condition_variable changed_;
+    std::vector<Queued> queue_;
+    bool writing_ = false;
+    bool stopped_ = false;
+    std::unique_ptr<Database> writer_; // used by the writer thread alone once it runs
+    std::thread thread_;
+    std::vector<std::unique_ptr<Database>> readers_;
+    StoreStats stats_;
+};
+
+} // namespace pillion
