@@ -13,9 +13,8 @@ Result<SharedLibrary> SharedLibrary::open(std::initializer_list<const char*> nam
         if (library.handle_ != nullptr) return library;
         if (const char* const said = dlerror(); reason.empty() && said != nullptr) reason = said;
     }
-    return fail(ErrorCode::unavailable,
-                std::string("the library ") + *names.begin() + " cannot be opened: " + reason, {},
-                "install the package " + package);
+    return fail(ErrorCode::unavailable, std::string("the library ") + *names.begin() + " cannot be opened: " + reason,
+                {}, "install the package " + package);
 }
 
 Result<void*> SharedLibrary::find(const char* name) const {

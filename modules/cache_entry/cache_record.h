@@ -19,17 +19,17 @@ namespace pillion {
 inline constexpr std::int64_t never_ms = std::numeric_limits<std::int64_t>::max();
 
 struct RecordMeta {
-    std::int64_t created_ms = 0;           // wall clock
+    std::int64_t created_ms = 0;            // wall clock
     std::int64_t fresh_until_ms = never_ms; // then stale: may be served while a new value is fetched, or on error
     std::int64_t gone_at_ms = never_ms;     // >= fresh_until_ms; then it is not there any more
-    std::int64_t sliding_ms = 0;           // a read moves both times to this much later; 0: they stand
-    std::int64_t made_in_ms = 0;           // what it cost to make, 0 unknown
-    std::int64_t version_ms = 0;           // invalidation clock at the time it was written (see cache tags)
-    std::uint32_t plain_bytes = 0;         // size of the value before compression and encryption
-    std::uint8_t priority = 5;             // 1 (goes first) .. 10 (stays longest)
-    bool is_negative = false;              // known to be absent; the payload is empty
-    bool is_compressed = false;            // zstd
-    std::uint32_t key_id = 0;              // of the encryption key; 0: not encrypted
+    std::int64_t sliding_ms = 0;            // a read moves both times to this much later; 0: they stand
+    std::int64_t made_in_ms = 0;            // what it cost to make, 0 unknown
+    std::int64_t version_ms = 0;            // invalidation clock at the time it was written (see cache tags)
+    std::uint32_t plain_bytes = 0;          // size of the value before compression and encryption
+    std::uint8_t priority = 5;              // 1 (goes first) .. 10 (stays longest)
+    bool is_negative = false;               // known to be absent; the payload is empty
+    bool is_compressed = false;             // zstd
+    std::uint32_t key_id = 0;               // of the encryption key; 0: not encrypted
     std::string content_type = "application/json";
     std::string etag{};
     std::string last_modified{}; // as the origin said it

@@ -43,10 +43,10 @@ struct TierStats {
 
 // What an invalidation takes along. Exactly the members that are set must match.
 struct TierSelection {
-    std::string space{};                    // empty: all
-    std::optional<std::string> name{};      // one key
-    std::optional<std::string> pattern{};   // glob over keys: * ? [a-z] and \ before a literal one
-    std::optional<std::string> tag{};       // only for those that keep tags; the others answer 0 (the cache checks tags)
+    std::string space{};                  // empty: all
+    std::optional<std::string> name{};    // one key
+    std::optional<std::string> pattern{}; // glob over keys: * ? [a-z] and \ before a literal one
+    std::optional<std::string> tag{};     // only for those that keep tags; the others answer 0 (the cache checks tags)
     std::optional<std::int64_t> created_before_ms{};
     bool expired = false; // only what is gone already
 };

@@ -21,15 +21,15 @@
 namespace pillion {
 
 struct ProcessSpec {
-    std::string name{};                                            // the component; stands in every error
-    std::vector<std::string> command{};                            // program (looked up in PATH) and arguments
+    std::string name{};                                             // the component; stands in every error
+    std::vector<std::string> command{};                             // program (looked up in PATH) and arguments
     std::vector<std::pair<std::string, std::string>> environment{}; // beside what we have ourselves
-    std::string working_directory{};                               // empty: ours
-    std::int64_t memory_bytes_max = 0;                             // of the address space's data; 0: no limit
-    int niceness = 0;                                              // 0..19
-    bool has_input = false;                                        // a pipe for stdin, else /dev/null
-    std::size_t input_bytes_max = 64 * 1024 * 1024;                // waiting to be read by the child; then write() refuses
-    std::int64_t stop_grace_ms = 5000;                             // from SIGTERM to SIGKILL
+    std::string working_directory{};                                // empty: ours
+    std::int64_t memory_bytes_max = 0;                              // of the address space's data; 0: no limit
+    int niceness = 0;                                               // 0..19
+    bool has_input = false;                                         // a pipe for stdin, else /dev/null
+    std::size_t input_bytes_max = 64 * 1024 * 1024; // waiting to be read by the child; then write() refuses
+    std::int64_t stop_grace_ms = 5000;              // from SIGTERM to SIGKILL
 };
 
 struct ProcessExit {
@@ -50,9 +50,9 @@ struct ProcessUsage {
 };
 
 struct ProcessHandlers {
-    std::function<void(std::string_view bytes)> on_output{};      // stdout as it comes; empty: captured for last_lines
-    std::function<void(std::string_view line)> on_error_line{};   // stderr by lines, cut at 8 KiB
-    std::function<void(const ProcessExit&)> on_exit{};            // once, after all output was delivered
+    std::function<void(std::string_view bytes)> on_output{};    // stdout as it comes; empty: captured for last_lines
+    std::function<void(std::string_view line)> on_error_line{}; // stderr by lines, cut at 8 KiB
+    std::function<void(const ProcessExit&)> on_exit{};          // once, after all output was delivered
 };
 
 class Process {

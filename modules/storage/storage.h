@@ -86,11 +86,12 @@ class Store {
         Done done;
     };
     Result<Database> open_database(OpenMode mode);
+    Result<Database> open_checked();
     Result<void> open_locked();
     Result<void> set_aside(const std::string& reason);
     void run();
-    void commit(std::vector<Queued>& batch);
-    Result<void> run_batch(std::vector<Queued>& batch, std::vector<Result<void>>& results);
+    void commit(std::vector<Queued>& group);
+    Result<void> run_group(std::vector<Queued>& group, std::vector<Result<void>>& results);
 
     const StoreOptions options_;
     const Clock& clock_;
@@ -103,7 +104,7 @@ class Store {
     bool writing_ = false;
     bool stopped_ = false;
     std::unique_ptr<Database> writer_; // used by the writer thread alone once it runs
-    std::thread thread_;
+    std::thread thread_;               // joined by stop()
     std::vector<std::unique_ptr<Database>> readers_;
     StoreStats stats_;
 };

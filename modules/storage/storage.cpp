@@ -1,0 +1,234 @@
+// Group commit: the writer thread takes all that is queued, runs it inside one transaction with a savepoint around each
+// write, commits, and then tells everyone. While it waits for the disk the next group gathers, so that the more is
+// written the fewer commits there are per write, without any delay added.
+#include "modules/storage/storage.h"
+
+#include "ipc/base/log.h"
+#include "ipc/base/platform.h"
+
+#include <ctime>
+#include <filesystem>
+#include <future>
+
+namespace pillion {
+
+namespace {
+
+constexpr std::size_t group_max = 1024; // writes of one commit: bounds how long a reader of another process may wait
+
+std::string stamp(std::int64_t wall_ms) {
+    const std::time_t seconds = wall_ms / 1000;
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &parts);
+    return text;
+}
+
+std::unexpected<Error> ended(const std::string& path) {
+    return fail(ErrorCode::unavailable, path + ": the store has been closed, Pillion is ending");
+}
+
+} // namespace
+
+Store::Store(StoreOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+
+Store::~Store() { stop(); }
+
+void Store::add_schema(std::string module, std::vector<const char*> migrations) {
+    schemas_.emplace_back(std::move(module), std::move(migrations));
+}
+
+void Store::on_damaged(std::function<void(const StoreDamage&)> listener) { damaged_ = std::move(listener); }
+
+Result<Database> Store::open_database(OpenMode mode) {
+    return Database::open(
+        {.path = options_.path, .mode = mode, .durability = options_.durability, .mmap_bytes = options_.mmap_bytes});
+}
+
+// Everything that must work before the file may be used.
+Result<Database> Store::open_checked() {
+    Database database = PILLION_TRY(open_database(OpenMode::read_write));
+    PILLION_TRY(database.check());
+    for (const auto& [module, migrations] : schemas_) PILLION_TRY(database.migrate(module, migrations));
+    return database;
+}
+
+// mutex_ is held.
+Result<void> Store::open_locked() {
+    if (writer_) return {};
+    if (stopped_) return ended(options_.path);
+    auto opened = open_checked();
+    if (!opened && opened.error().code == ErrorCode::corrupt) {
+        PILLION_TRY(set_aside(opened.error().message));
+        opened = open_checked();
+    }
+    if (!opened) return std::unexpected(std::move(opened).error());
+    writer_ = std::make_unique<Database>(std::move(*opened));
+    thread_ = std::thread([this] {
+        platform::name_thread("pillion-storage");
+        run();
+    });
+    stats_.is_open = true;
+    return {};
+}
+
+// The journal belongs to the file it was written for and goes with it.
+Result<void> Store::set_aside(const std::string& reason) {
+    const std::string there = options_.path + ".damaged-" + stamp(clock_.wall_ms());
+    std::string free = there;
+    for (int count = 2; std::filesystem::exists(free); ++count) free = there + "-" + std::to_string(count);
+    std::error_code trouble;
+    std::filesystem::rename(options_.path, free, trouble);
+    if (trouble)
+        return fail(ErrorCode::corrupt,
+                    options_.path + " is damaged (" + reason + ") and cannot be set aside: " + trouble.message());
+    for (const char* const part : {"-wal", "-shm"}) {
+        std::error_code ignored; // there may be none
+        std::filesystem::rename(options_.path + part, free + part, ignored);
+    }
+    log(LogLevel::error, "storage", options_.path + " is damaged (" + reason + "); it is now " + free);
+    if (damaged_) damaged_({options_.path, free, reason});
+    return {};
+}
+
+Result<void> Store::open() {
+    const std::lock_guard lock(mutex_);
+    return open_locked();
+}
+
+void Store::write(Work work, Done done) {
+    Result<void> opened{};
+    {
+        std::unique_lock lock(mutex_);
+        opened = open_locked();
+        if (opened) {
+            changed_.wait(lock, [this] { return queue_.size() < options_.queued_writes_max || stopped_; });
+            if (!stopped_) {
+                queue_.push_back({std::move(work), std::move(done)});
+                ++stats_.writes;
+                changed_.notify_all();
+                return;
+            }
+            opened = ended(options_.path);
+        }
+        ++stats_.failed_writes;
+    }
+    if (done) done(std::move(opened));
+}
+
+Result<void> Store::write_and_wait(Work work) {
+    std::promise<Result<void>> promise;
+    auto result = promise.get_future();
+    write(std::move(work), [&promise](Result<void> done) { promise.set_value(std::move(done)); });
+    return result.get();
+}
+
+Result<void> Store::read(const Work& work) {
+    std::unique_ptr<Database> reader;
+    {
+        const std::lock_guard lock(mutex_);
+        PILLION_TRY(open_locked());
+        if (!readers_.empty()) {
+            reader = std::move(readers_.back());
+            readers_.pop_back();
+        }
+    }
+    if (!reader) reader = std::make_unique<Database>(PILLION_TRY(open_database(OpenMode::read_only)));
+    auto result = work(*reader);
+    const std::lock_guard lock(mutex_);
+    // A connection that met damage is not used again.
+    if ((result || result.error().code != ErrorCode::corrupt) && readers_.size() < options_.readers_max && !stopped_)
+        readers_.push_back(std::move(reader));
+    return result;
+}
+
+void Store::flush() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return (queue_.empty() && !writing_) || !writer_; });
+}
+
+void Store::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopped_ = true;
+        changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+    const std::lock_guard lock(mutex_);
+    readers_.clear();
+    writer_.reset();
+    stats_.is_open = false;
+}
+
+StoreStats Store::stats() const {
+    const std::lock_guard lock(mutex_);
+    StoreStats stats = stats_;
+    stats.queued = queue_.size();
+    std::error_code none; // not made yet
+    if (const auto bytes = std::filesystem::file_size(options_.path, none); !none) stats.file_bytes = bytes;
+    return stats;
+}
+
+// The writer thread. What is queued when stop() comes is still written.
+void Store::run() {
+    std::vector<Queued> group;
+    std::unique_lock lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return !queue_.empty() || stopped_; });
+        if (queue_.empty()) return;
+        if (queue_.size() <= group_max) {
+            group.swap(queue_);
+        } else {
+            const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(group_max);
+            group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+            queue_.erase(queue_.begin(), end);
+        }
+        writing_ = true;
+        changed_.notify_all();
+        lock.unlock();
+        commit(group);
+        group.clear();
+        lock.lock();
+        writing_ = false;
+        changed_.notify_all();
+    }
+}
+
+void Store::commit(std::vector<Queued>& group) {
+    std::vector<Result<void>> results(group.size());
+    if (const auto done = run_group(group, results); !done)
+        for (Result<void>& result : results)
+            if (result) result = done;
+    std::size_t failed = 0;
+    for (const Result<void>& result : results) failed += result ? 0 : 1;
+    {
+        const std::lock_guard lock(mutex_);
+        ++stats_.commits;
+        stats_.failed_writes += failed;
+    }
+    for (std::size_t index = 0; index < group.size(); ++index)
+        if (group[index].done)
+            group[index].done(std::move(results[index]));
+        else if (!results[index])
+            log(LogLevel::error, "storage", options_.path + ": " + results[index].error().message);
+}
+
+Result<void> Store::run_group(std::vector<Queued>& group, std::vector<Result<void>>& results) {
+    Transaction transaction = PILLION_TRY(Transaction::begin(*writer_));
+    if (group.size() == 1) { // nobody to be kept apart from
+        results.front() = group.front().work(*writer_);
+        if (!results.front()) return {};
+        return transaction.commit();
+    }
+    for (std::size_t index = 0; index < group.size(); ++index) {
+        PILLION_TRY(writer_->execute("SAVEPOINT one"));
+        results[index] = group[index].work(*writer_);
+        // Some errors (a full disk) have rolled back everything already: then this fails too, and with it the group.
+        if (!results[index]) PILLION_TRY(writer_->execute("ROLLBACK TO one"));
+        PILLION_TRY(writer_->execute("RELEASE one"));
+    }
+    return transaction.commit();
+}
+
+} // namespace pillion
