@@ -6,6 +6,7 @@
 #include "ipc/base/log.h"
 #include "ipc/base/platform.h"
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <future>
@@ -49,7 +50,7 @@ Result<Database> Store::open_database(OpenMode mode) {
 // Everything that must work before the file may be used.
 Result<Database> Store::open_checked() {
     Database database = PILLION_TRY(open_database(OpenMode::read_write));
-    PILLION_TRY(database.check());
+    if (options_.check == OpenCheck::whole_file) PILLION_TRY(database.check());
     for (const auto& [module, migrations] : schemas_) PILLION_TRY(database.migrate(module, migrations));
     return database;
 }
@@ -103,7 +104,8 @@ void Store::write(Work work, Done done) {
         std::unique_lock lock(mutex_);
         opened = open_locked();
         if (opened) {
-            changed_.wait(lock, [this] { return queue_.size() < options_.queued_writes_max || stopped_; });
+            const bool is_writer = std::this_thread::get_id() == thread_.get_id(); // it would wait for itself
+            changed_.wait(lock, [&] { return queue_.size() < options_.queued_writes_max || stopped_ || is_writer; });
             if (!stopped_) {
                 queue_.push_back({std::move(work), std::move(done)});
                 ++stats_.writes;
@@ -137,9 +139,12 @@ Result<void> Store::read(const Work& work) {
     if (!reader) reader = std::make_unique<Database>(PILLION_TRY(open_database(OpenMode::read_only)));
     auto result = work(*reader);
     const std::lock_guard lock(mutex_);
-    // A connection that met damage is not used again.
-    if ((result || result.error().code != ErrorCode::corrupt) && readers_.size() < options_.readers_max && !stopped_)
+    if (!result && result.error().code == ErrorCode::corrupt) {
+        suspect_ = true;
+        changed_.notify_all();
+    } else if (readers_.size() < options_.readers_max && !stopped_ && !suspect_) {
         readers_.push_back(std::move(reader));
+    }
     return result;
 }
 
@@ -170,12 +175,38 @@ StoreStats Store::stats() const {
     return stats;
 }
 
+// On the writer thread with mutex_ held. Somebody met damage, or says so of a single record: a look at the whole file
+// decides. Readers that are out keep the file they have until they are done.
+void Store::recover() {
+    suspect_ = false;
+    const auto checked = writer_->check();
+    if (checked || checked.error().code != ErrorCode::corrupt) return;
+    readers_.clear();
+    writer_.reset();
+    Result<void> done = set_aside(checked.error().message);
+    if (done) {
+        if (auto opened = open_checked())
+            writer_ = std::make_unique<Database>(std::move(*opened));
+        else
+            done = std::unexpected(std::move(opened).error());
+    }
+    if (done) return;
+    log(LogLevel::error, "storage", done.error().message);
+    stopped_ = true; // nothing more can be kept; every later use is told so
+    stats_.is_open = false;
+    for (Queued& lost : queue_)
+        if (lost.done) lost.done(done);
+    queue_.clear();
+}
+
 // The writer thread. What is queued when stop() comes is still written.
 void Store::run() {
     std::vector<Queued> group;
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return !queue_.empty() || stopped_; });
+        changed_.wait(lock, [this] { return !queue_.empty() || stopped_ || suspect_; });
+        if (suspect_) recover();
+        if (queue_.empty() && !stopped_) continue;
         if (queue_.empty()) return;
         if (queue_.size() <= group_max) {
             group.swap(queue_);
@@ -188,9 +219,9 @@ void Store::run() {
         changed_.notify_all();
         lock.unlock();
         commit(group);
-        group.clear();
         lock.lock();
         writing_ = false;
+        group.clear();
         changed_.notify_all();
     }
 }
@@ -202,10 +233,13 @@ void Store::commit(std::vector<Queued>& group) {
             if (result) result = done;
     std::size_t failed = 0;
     for (const Result<void>& result : results) failed += result ? 0 : 1;
+    const bool met_damage = std::ranges::any_of(
+        results, [](const auto& result) { return !result && result.error().code == ErrorCode::corrupt; });
     {
         const std::lock_guard lock(mutex_);
         ++stats_.commits;
         stats_.failed_writes += failed;
+        suspect_ = suspect_ || met_damage;
     }
     for (std::size_t index = 0; index < group.size(); ++index)
         if (group[index].done)

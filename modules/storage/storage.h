@@ -24,9 +24,15 @@
 
 namespace pillion {
 
+enum class OpenCheck : std::uint8_t {
+    whole_file,  // read through for damage at opening: right for small files that matter
+    when_in_use, // damage is noticed when it is met
+};
+
 struct StoreOptions {
     std::string path{}; // its folder is made when needed
     Durability durability = Durability::full;
+    OpenCheck check = OpenCheck::whole_file;
     std::int64_t mmap_bytes = 0;
     std::size_t queued_writes_max = 4096; // past it write() waits: a store never loses a write
     std::size_t readers_max = 4;          // idle reading connections kept
@@ -89,6 +95,7 @@ class Store {
     Result<Database> open_checked();
     Result<void> open_locked();
     Result<void> set_aside(const std::string& reason);
+    void recover();
     void run();
     void commit(std::vector<Queued>& group);
     Result<void> run_group(std::vector<Queued>& group, std::vector<Result<void>>& results);
@@ -102,6 +109,7 @@ class Store {
     std::condition_variable changed_;
     std::vector<Queued> queue_;
     bool writing_ = false;
+    bool suspect_ = false; // damage was met: the writer thread looks into it
     bool stopped_ = false;
     std::unique_ptr<Database> writer_; // used by the writer thread alone once it runs
     std::thread thread_;               // joined by stop()
