@@ -42,6 +42,8 @@ class Call : public std::enable_shared_from_this<Call> {
     BufferPool& pool() const { return *pool_; }
     // As sent; empty for a notification.
     std::string_view id() const { return id_; }
+    // The method's name as sent, escapes included: one method may serve many names (MethodTable::set_fallback).
+    std::string_view name() const { return name_; }
     std::string_view params() const { return params_; }
     const RequestMeta& meta() const { return meta_; }
     // Holds decoded text that params point to.
@@ -71,6 +73,7 @@ class Call : public std::enable_shared_from_this<Call> {
     BufferPool* pool_;
     CallSink* sink_;
     std::string_view id_{};
+    std::string_view name_{};
     std::string_view params_{};
     RequestMeta meta_{};
     std::string scratch_{};

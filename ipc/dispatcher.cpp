@@ -16,6 +16,10 @@ const Method& no_method() {
     return method;
 }
 
+bool is_tried_here(const Method& method) {
+    return (method.lane == Lane::direct || method.lane == Lane::hybrid) && method.cacheable.ttl_ms == 0;
+}
+
 } // namespace
 
 Dispatcher::Dispatcher(const Host& host, const DispatcherOptions& options)
@@ -32,7 +36,9 @@ void Dispatcher::receive(std::string_view text) {
     if (reader_.is_batch()) return handle_batch();
     const std::size_t mark = host_.frames.begin(out_);
     const std::size_t start = out_.size();
-    handle(reader_.messages().front(), nullptr, &out_);
+    const Message& message = reader_.messages().front();
+    handle(message, nullptr, &out_);
+    if (declined_ != nullptr) start_call(*std::exchange(declined_, nullptr), message, {}, nullptr);
     if (out_.size() == start)
         host_.frames.abandon(out_, mark);
     else
@@ -48,8 +54,8 @@ void Dispatcher::refuse(const Error& error) {
 
 bool Dispatcher::runs_inline(const Message& message) const {
     if (message.kind != Message::Kind::request) return true;
-    const Method* const method = host_.methods.find(message.method);
-    return method == nullptr || (method->lane == Lane::direct && method->cacheable.ttl_ms == 0);
+    const Method* const method = host_.methods.resolve(message.method);
+    return method == nullptr || is_tried_here(*method);
 }
 
 void Dispatcher::handle_batch() {
@@ -58,27 +64,52 @@ void Dispatcher::handle_batch() {
     batch_sizes_.record(messages.size());
     bool all_inline = true;
     for (const Message& message : messages) all_inline = all_inline && runs_inline(message);
-    if (all_inline) { // nothing is shared: straight into the reader's buffer
-        const std::size_t mark = host_.frames.begin(out_);
-        out_.append('[');
-        inline_any_ = false;
-        for (const Message& message : messages) {
-            if (inline_any_) out_.append(',');
-            const std::size_t start = out_.size();
-            handle(message, nullptr, &out_);
-            if (out_.size() != start)
-                inline_any_ = true;
-            else if (inline_any_)
-                out_.truncate(start - 1);
-        }
-        if (!inline_any_) return host_.frames.abandon(out_, mark);
-        out_.append(']');
-        return host_.frames.end(out_, mark);
+    if (!all_inline) return handle_shared(messages, nullptr);
+    // Nothing is shared: straight into the reader's buffer.
+    const std::size_t mark = host_.frames.begin(out_);
+    const std::size_t content = out_.size();
+    out_.append('[');
+    inline_any_ = false;
+    for (std::size_t index = 0; index < messages.size(); ++index) {
+        if (inline_any_) out_.append(',');
+        const std::size_t start = out_.size();
+        handle(messages[index], nullptr, &out_);
+        if (out_.size() != start)
+            inline_any_ = true;
+        else if (inline_any_)
+            out_.truncate(start - 1);
+        if (declined_ != nullptr) return leave_inline(index, content, mark);
     }
+    if (!inline_any_) return host_.frames.abandon(out_, mark);
+    out_.append(']');
+    host_.frames.end(out_, mark);
+}
+
+// The member at `index` cannot be answered at once: what stands in the reader's buffer moves to a batch that is shared.
+void Dispatcher::leave_inline(std::size_t index, std::size_t content, std::size_t mark) {
+    const std::span<const Message> messages = reader_.messages();
     const auto batch = std::make_shared<BatchReply>(host_.pools.buffers);
     batch->mark = host_.frames.begin(batch->out);
-    for (const Message& message : messages)
-        if (message.kind == Message::Kind::request || message.kind == Message::Kind::invalid) ++batch->remaining;
+    batch->any = inline_any_;
+    if (inline_any_) batch->out.append(out_.view().substr(content));
+    host_.frames.abandon(out_, mark);
+    if (messages[index].kind == Message::Kind::request) ++batch->remaining;
+    start_call(*std::exchange(declined_, nullptr), messages[index], {}, batch);
+    handle_shared(messages.subspan(index + 1), batch);
+}
+
+// Members that may be answered on other threads; `batch` is null if this is the first of them.
+void Dispatcher::handle_shared(std::span<const Message> messages, const std::shared_ptr<BatchReply>& begun) {
+    auto batch = begun;
+    if (!batch) {
+        batch = std::make_shared<BatchReply>(host_.pools.buffers);
+        batch->mark = host_.frames.begin(batch->out);
+    }
+    {
+        const std::lock_guard lock(batch->mutex);
+        for (const Message& message : messages)
+            if (message.kind == Message::Kind::request || message.kind == Message::Kind::invalid) ++batch->remaining;
+    }
     for (const Message& message : messages) handle(message, batch, nullptr);
     leave_batch(batch, nullptr);
 }
@@ -102,7 +133,7 @@ void Dispatcher::handle(const Message& message, const std::shared_ptr<BatchReply
     case Message::Kind::request:
         metrics::requests.add();
     }
-    const Method* method = host_.methods.find(message.method);
+    const Method* method = host_.methods.resolve(message.method);
     if (method == nullptr && message.method.find('\\') != std::string_view::npos)
         if (const auto name = unescaped(message.method)) method = host_.methods.find(*name);
     if (method != nullptr) return call_method(*method, message, batch, inline_out);
@@ -115,10 +146,13 @@ void Dispatcher::handle(const Message& message, const std::shared_ptr<BatchReply
 
 void Dispatcher::call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch,
                              Buffer* inline_out) {
-    if (method.lane == Lane::direct && method.cacheable.ttl_ms == 0) {
-        if (inline_out != nullptr) return run_direct(method, message, *inline_out);
+    if (is_tried_here(method)) {
+        if (inline_out != nullptr) {
+            if (!run_direct(method, message, *inline_out)) declined_ = &method;
+            return;
+        }
         Buffer response(host_.pools.buffers);
-        run_direct(method, message, response);
+        if (!run_direct(method, message, response)) return start_call(method, message, {}, batch);
         if (message.kind == Message::Kind::request) deliver(batch, response);
         return;
     }
@@ -137,9 +171,11 @@ void Dispatcher::call_method(const Method& method, const Message& message, const
 }
 
 // Runs the handler; whatever it throws is its own bug and stays in the log.
-Result<void> Dispatcher::run_into(const Method& method, Call& call, Buffer& out) {
+Result<bool> Dispatcher::run_into(const Method& method, Call& call, Buffer& out) {
     try {
-        return method.run(call, out);
+        if (method.lane == Lane::hybrid) return method.attempt(call, out);
+        PILLION_TRY(method.run(call, out));
+        return true;
     } catch (const std::bad_alloc&) {
         return fail(ErrorCode::exhausted, "there is not enough memory for this request");
     } catch (const std::exception& exception) {
@@ -148,15 +184,16 @@ Result<void> Dispatcher::run_into(const Method& method, Call& call, Buffer& out)
     }
 }
 
-void Dispatcher::run_direct(const Method& method, const Message& message, Buffer& out) {
+bool Dispatcher::run_direct(const Method& method, const Message& message, Buffer& out) {
     Call& call = direct_call_;
     const std::size_t start = out.size();
     call.method_ = &method;
     call.id_ = message.id;
+    call.name_ = message.method;
     call.params_ = message.params;
     if (!call.scratch_.empty()) call.scratch_.clear();
     const bool has_meta = !message.meta.empty();
-    Result<void> done{};
+    Result<bool> done = true;
     if (has_meta) {
         // Room for all text of the params at once: views into it must outlive what the handler's params add.
         call.scratch_.reserve(message.params.size());
@@ -173,13 +210,20 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
         if (has_meta && needs_pipeline(call.meta_)) {
             result_.clear();
             done = run_into(method, call, result_);
-            if (done) done = append_result(call, result_.view(), {}, host_.clock.now_ns(), host_.pools, out);
+            if (done && *done)
+                if (auto appended = append_result(call, result_.view(), {}, host_.clock.now_ns(), host_.pools, out);
+                    !appended)
+                    done = std::unexpected(std::move(appended).error());
         } else {
             done = run_into(method, call, out);
         }
         out.append('}');
     }
     if (has_meta) call.meta_ = {};
+    if (done && !*done) {
+        out.truncate(start);
+        return false;
+    }
     if (!done) {
         metrics::errors.add();
         method.stats->errors.fetch_add(1, std::memory_order_relaxed);
@@ -195,6 +239,7 @@ void Dispatcher::run_direct(const Method& method, const Message& message, Buffer
     const std::int64_t now_ns = host_.clock.now_ns();
     method.stats->latency_ns.record_as_only_writer(static_cast<std::uint64_t>(now_ns - call.received_ns_));
     call.received_ns_ = now_ns;
+    return true;
 }
 
 void Dispatcher::answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch,
@@ -214,6 +259,11 @@ void Dispatcher::answer_error(const Message& message, const Error& error, const 
 void Dispatcher::append_error(std::string_view id, const Error& error, Buffer& out) {
     out.append("{\"jsonrpc\":\"2.0\",\"id\":");
     out.append(id);
+    if (!error.raw.empty()) {
+        out.append(",\"error\":");
+        out.append(error.raw);
+        return out.append('}');
+    }
     out.append(",\"error\":{\"code\":");
     append_integer(out, static_cast<int>(error.code));
     out.append(",\"message\":");

@@ -45,13 +45,14 @@ struct Dispatcher::Flight final : CallSink, std::enable_shared_from_this<Flight>
 CallPtr Dispatcher::make_call(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch) {
     auto call = std::make_shared<Call>(method, host_.pools.buffers, *this);
     Buffer& text = call->text_.emplace(host_.pools.buffers);
-    text.prepare(message.id.size() + message.params.size() + message.meta.size() + 1);
+    text.prepare(message.id.size() + message.method.size() + message.params.size() + 1);
     const auto keep = [&text](std::string_view view) {
         const std::size_t start = text.size();
         text.append(view);
         return text.view().substr(start);
     };
     call->id_ = keep(message.id);
+    call->name_ = keep(message.method);
     call->params_ = keep(message.params);
     // `_meta` lies inside params: the same place in the copy.
     if (!message.meta.empty()) {
@@ -189,7 +190,7 @@ void Dispatcher::finish_flight(const std::string& key, const Method& method, std
 }
 
 void Dispatcher::dispatch(const CallPtr& call) {
-    if (call->method().lane == Lane::async) return call->method().start(call);
+    if (call->method().lane == Lane::async || call->method().lane == Lane::hybrid) return call->method().start(call);
     if (call->method().lane == Lane::pooled) return workers_.submit(call->meta().priority, call);
     run_pooled(call); // a direct method that is cached: quick enough to run here
 }

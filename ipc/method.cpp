@@ -123,6 +123,11 @@ const Method* MethodTable::find(std::string_view name) const {
     }
 }
 
+void MethodTable::set_fallback(Method method, std::function<bool(std::string_view name)> takes) {
+    fallback_ = std::make_unique<Method>(std::move(method));
+    takes_ = std::move(takes);
+}
+
 std::string_view MethodTable::nearest(std::string_view name) const {
     NearestName nearest(name);
     for (const Slot& slot : slots_)

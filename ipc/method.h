@@ -31,6 +31,7 @@ enum class Lane : std::uint8_t {
     direct, // on the reader thread: never blocks and takes under about 20 us
     pooled, // on a worker
     async,  // starts on the reader thread without blocking, answers later from any thread
+    hybrid, // as direct when it has the answer at hand, otherwise as async
 };
 
 // What a deterministic method's answers are worth keeping for.
@@ -57,7 +58,9 @@ struct Method {
     Cacheable cacheable{};
     // direct and pooled: appends the result to `out`.
     std::function<Result<void>(Call&, Buffer& out)> run{};
-    // async: keeps the call and answers it later.
+    // hybrid: as run, or false if the answer is not at hand; then start() is called.
+    std::function<Result<bool>(Call&, Buffer& out)> attempt{};
+    // async and hybrid: keeps the call and answers it later.
     std::function<void(CallPtr)> start{};
     std::vector<std::string_view> aliases{};
     std::shared_ptr<MethodStats> stats = std::make_shared<MethodStats>();
@@ -174,12 +177,35 @@ Method async_method(std::string_view name, std::string_view summary, Handler han
             }};
 }
 
+// A method that mostly has its answer at hand, as a cache does. `attempt(const Params&, Call&, Buffer& out)` runs on
+// the reader thread as a direct handler does: it encodes the result into `out` (wire::encode) and gives true, or gives
+// false and has done nothing. Then `start` gets the request as that of an async method.
+template <class Params, class Value, class Attempt, class Start>
+Method hybrid_method(std::string_view name, std::string_view summary, Attempt attempt, Start start) {
+    Method method = async_method<Params, Value>(name, summary, std::move(start));
+    method.lane = Lane::hybrid;
+    method.attempt = [attempt = std::move(attempt)](Call& call, Buffer& out) -> Result<bool> {
+        Params params{};
+        PILLION_TRY(wire::decode_params(call.params(), params, call.scratch()));
+        return attempt(params, call, out);
+    };
+    return method;
+}
+
 // All methods of a program by name, aliases included. Built at start, constant afterwards.
 class MethodTable {
   public:
     void add(std::vector<Method> methods);
     // Null if there is no such method.
     const Method* find(std::string_view name) const;
+    // Serves the names that no method has and that `takes` accepts (as sent, escapes included); Call::name() tells
+    // which it was. At composition.
+    void set_fallback(Method method, std::function<bool(std::string_view name)> takes);
+    // As find(), then the fallback.
+    const Method* resolve(std::string_view name) const {
+        const Method* const found = find(name);
+        return found == nullptr && fallback_ && takes_(name) ? fallback_.get() : found;
+    }
     // The nearest existing name; empty if none is near.
     std::string_view nearest(std::string_view name) const;
     // In the order they were declared.
@@ -196,6 +222,8 @@ class MethodTable {
     void grow();
 
     std::vector<std::unique_ptr<Method>> methods_;
+    std::unique_ptr<Method> fallback_;
+    std::function<bool(std::string_view)> takes_;
     std::vector<Slot> slots_ = std::vector<Slot>(512); // open addressing, a power of two, at most half full
     std::size_t count_ = 0;
 };

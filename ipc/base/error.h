@@ -38,6 +38,7 @@ struct Error {
     std::string message; // what was wrong, with the value, and what would be right
     std::string field{}; // JSON pointer to the offending param; empty where none applies
     std::string hint{};  // what to do or write instead; empty where none applies
+    std::string raw{}; // somebody else's error object as JSON, passed on as it came in place of the above; mostly empty
 };
 
 template <class T>
