@@ -5,6 +5,7 @@
 //   direct     decoded, run and written into the reader's own buffer, which flush() sends; nothing is shared
 //   pooled     copied into a Call, queued by priority, run by a worker, answered from there
 //   async      copied into a Call, started on the reader thread, answered by whoever finishes it
+//   hybrid     tried as a direct one first, then as an async one
 // and, for a method that is cached: an equal answer that is kept is served on the reader thread; an equal request that
 // runs already is waited for (a "flight"), whoever asked first may leave without ending it.
 #pragma once
@@ -24,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -99,11 +101,14 @@ class Dispatcher final : public CallSink {
 
     void handle(const Message& message, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out);
     void handle_batch();
+    void handle_shared(std::span<const Message> messages, const std::shared_ptr<BatchReply>& batch);
+    void leave_inline(std::size_t index, std::size_t content, std::size_t mark);
     bool runs_inline(const Message& message) const;
     void call_method(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch,
                      Buffer* inline_out);
-    void run_direct(const Method& method, const Message& message, Buffer& out);
-    Result<void> run_into(const Method& method, Call& call, Buffer& out);
+    // False if a hybrid method declined: nothing was written, and it is to be started.
+    bool run_direct(const Method& method, const Message& message, Buffer& out);
+    Result<bool> run_into(const Method& method, Call& call, Buffer& out);
     void start_call(const Method& method, const Message& message, const RequestMeta& meta,
                     const std::shared_ptr<BatchReply>& batch);
     bool serve_from_cache(const Method& method, Call& call, const std::string& key, bool& refresh);
@@ -131,11 +136,12 @@ class Dispatcher final : public CallSink {
     const Host host_;
     const DispatcherOptions options_;
     MessageReader reader_;
-    Buffer out_;              // answers of direct calls, framed; the reader thread's
-    Buffer result_;           // a direct result on its way through the pipeline; the reader thread's
-    bool inline_any_ = false; // an answer stands in the inline batch
-    Call direct_call_;        // the call that the reader thread is running; the reader thread's
-    std::string key_;         // cache key being made; the reader thread's
+    Buffer out_;                       // answers of direct calls, framed; the reader thread's
+    Buffer result_;                    // a direct result on its way through the pipeline; the reader thread's
+    bool inline_any_ = false;          // an answer stands in the inline batch
+    const Method* declined_ = nullptr; // the hybrid method that the message being handled is to be started with
+    Call direct_call_;                 // the call that the reader thread is running; the reader thread's
+    std::string key_;                  // cache key being made; the reader thread's
     std::function<bool(const Message&)> response_handler_;
     std::function<void()> flushed_handler_;
     Histogram batch_sizes_;

@@ -195,6 +195,8 @@ std::string_view lane_name(Lane lane) {
         return "pooled";
     case Lane::async:
         return "async";
+    case Lane::hybrid:
+        return "hybrid";
     }
     return "direct";
 }

@@ -215,6 +215,9 @@ std::string lane_text(Lane lane) {
     case Lane::async:
         return "Answered when what it starts or waits for is done; other requests go on meanwhile, and it can be "
                "cancelled or given a deadline.";
+    case Lane::hybrid:
+        return "Answered at once where the answer is at hand; otherwise other requests go on meanwhile, and it can be "
+               "cancelled or given a deadline.";
     }
     return {};
 }

@@ -134,7 +134,7 @@ std::string async_methods(const MethodTable& methods) {
     std::string text = doc_comment("", "Methods that answer when something else is done, not as soon as they can.");
     text += "export const asyncMethods = [\n";
     for (const auto& method : methods.all()) {
-        if (method->lane != Lane::async) continue;
+        if (method->lane != Lane::async && method->lane != Lane::hybrid) continue;
         text += "  " + quoted(method->name) + ",\n";
         for (const std::string_view alias : method->aliases) text += "  " + quoted(alias) + ",\n";
     }
