@@ -59,6 +59,8 @@ struct MapOperations {
     void* (*insert)(void* map, std::string_view key); // nullptr if the key stands there already
     // Calls visit(context, key, value) for each entry in key order.
     void (*visit)(const void* map, void* context, void (*visit)(void*, std::string_view, const void*));
+    void* (*at)(void* map, std::string_view key); // the entry, made if there is none
+    void (*erase)(void* map, std::string_view key);
     void (*clear)(void* map);
 };
 
@@ -172,6 +174,10 @@ inline constexpr MapOperations map_operations{
     [](const void* map, void* context, void (*visit)(void*, std::string_view, const void*)) {
         for (const auto& [key, value] : *static_cast<const std::map<std::string, T>*>(map)) visit(context, key, &value);
     },
+    [](void* map, std::string_view key) -> void* {
+        return &(*static_cast<std::map<std::string, T>*>(map))[std::string(key)];
+    },
+    [](void* map, std::string_view key) { static_cast<std::map<std::string, T>*>(map)->erase(std::string(key)); },
     [](void* map) { static_cast<std::map<std::string, T>*>(map)->clear(); }};
 
 template <class T>

@@ -82,54 +82,18 @@ std::string bare_to_json(const wire::Type& type, std::string_view text) {
     return list + "]";
 }
 
-template <class T>
-void clear_container(const wire::Type& type, void* container) {
-    if (type.kind == wire::Kind::map)
-        static_cast<std::map<std::string, T>*>(container)->clear();
-    else if constexpr (!std::is_same_v<T, bool>)
-        static_cast<std::vector<T>*>(container)->clear();
-}
-
 // Decoding adds to a list or map, so a new value for one begins by emptying it.
-bool clear_value(const wire::Type& type, void* value) {
-    if (type.kind != wire::Kind::list && type.kind != wire::Kind::map) return true;
-    const wire::Type& element = *type.element;
-    switch (element.kind) {
-    case wire::Kind::boolean:
-        clear_container<bool>(type, value);
-        return true;
-    case wire::Kind::number:
-        clear_container<double>(type, value);
-        return true;
-    case wire::Kind::string:
-        clear_container<std::string>(type, value);
-        return true;
-    case wire::Kind::json:
-        clear_container<Json>(type, value);
-        return true;
-    case wire::Kind::integer:
-        if (element.bytes == 8 && element.is_signed)
-            clear_container<std::int64_t>(type, value);
-        else if (element.bytes == 8)
-            clear_container<std::uint64_t>(type, value);
-        else if (element.is_signed)
-            clear_container<std::int32_t>(type, value);
-        else
-            clear_container<std::uint32_t>(type, value);
-        return true;
-    default:
-        return type.kind == wire::Kind::list && type.list->size(value) == 0;
-    }
+void clear_value(const wire::Type& type, void* value) {
+    if (type.kind == wire::Kind::list) type.list->clear(value);
+    if (type.kind == wire::Kind::map) type.map->clear(value);
 }
 
 // Puts a value into one member of `object`; the error reads "section.key must be ...".
-Result<void> assign(std::string_view section, const wire::Type& type, const wire::Field& field, std::string_view json,
+Result<void> assign(const std::string& section, const wire::Type& type, const wire::Field& field, std::string_view json,
                     void* object) {
     if (json == "null" && field.type->kind != wire::Kind::json)
-        return invalid(std::string(section) + "." + std::string(field.name) + " cannot be null; give a value");
-    if (!clear_value(*field.type, field.fresh_in(object)))
-        return fail(ErrorCode::internal_error,
-                    std::string(section) + "." + std::string(field.name) + " is of a type that cannot be set");
+        return invalid(section + "." + std::string(field.name) + " cannot be null; give a value");
+    clear_value(*field.type, field.fresh_in(object));
     wire::Type one = type;
     one.fields = std::span(&field, 1);
     std::string text = "{" + quoted(field.name) + ":";
@@ -139,8 +103,40 @@ Result<void> assign(std::string_view section, const wire::Type& type, const wire
     auto decoded = wire::decode_value(one, text, object, scratch);
     if (decoded) return {};
     Error error = std::move(decoded).error();
-    error.message = std::string(section) + "." + error.message;
+    error.message = section + "." + error.message;
     return std::unexpected(std::move(error));
+}
+
+// Fills a fresh entry of a section that is a map.
+Result<void> assign_entry(const std::string& name, const wire::Type& type, std::string_view json, void* object) {
+    std::string scratch;
+    if (JsonScanner(json).peek() != JsonKind::object)
+        return invalid(name + " must be a table, [" + name + "], got " + std::string(json.substr(0, 60)));
+    auto decoded = wire::decode_value(type, json, object, scratch);
+    if (decoded) return {};
+    Error error = std::move(decoded).error();
+    error.message = name + "." + error.message;
+    return std::unexpected(std::move(error));
+}
+
+struct Destroy {
+    void (*destroy)(void*);
+    void operator()(void* object) const { destroy(object); }
+};
+using Draft = std::unique_ptr<void, Destroy>;
+
+Draft make_draft(const wire::Type& type) { return {type.create(), Destroy{type.destroy}}; }
+
+const void* find_entry(const ConfigSection& section, std::string_view name) {
+    struct Search {
+        std::string_view name;
+        const void* found = nullptr;
+    } search{name};
+    section.type->map->visit(section.values, &search, [](void* context, std::string_view key, const void* value) {
+        auto& sought = *static_cast<Search*>(context);
+        if (key == sought.name) sought.found = value;
+    });
+    return search.found;
 }
 
 std::string encoded(const wire::Type& type, const void* value) {
@@ -150,7 +146,7 @@ std::string encoded(const wire::Type& type, const void* value) {
     return std::string(json.view());
 }
 
-std::string value_json(const wire::Field& field, const void* object) {
+std::string member_json(const wire::Field& field, const void* object) {
     const void* const value = field.value_in(object);
     return value == nullptr ? "null" : encoded(*field.type, value);
 }
@@ -168,26 +164,29 @@ void append_upper_snake(std::string& out, std::string_view camel) {
 class Configuration::Drafts {
   public:
     Result<void> try_out(const Assignment& assignment) {
-        const ConfigSection& section = *assignment.key.section;
-        return assign(section.name, *section.type, *assignment.key.field, assignment.json, draft_of(section));
+        const Key& key = assignment.key;
+        const ConfigSection& section = *key.section;
+        const bool is_map = section.type->kind == wire::Kind::map;
+        const wire::Type& type = is_map ? *section.type->element : *section.type;
+        if (key.field != nullptr)
+            return assign(prefix_of(key), type, *key.field, assignment.json, draft_of(section, type, key.entry));
+        drafts_.erase({&section, key.entry});
+        return assign_entry(prefix_of(key), type, assignment.json, draft_of(section, type, key.entry));
+    }
+    static std::string prefix_of(const Key& key) {
+        return std::string(key.section->name) + (key.entry.empty() ? "" : "." + key.entry);
     }
 
   private:
-    struct Destroy {
-        void (*destroy)(void*);
-        void operator()(void* object) const { destroy(object); }
-    };
-    void* draft_of(const ConfigSection& section) {
-        auto at = drafts_.find(&section);
-        if (at == drafts_.end())
-            at = drafts_
-                     .emplace(&section,
-                              std::unique_ptr<void, Destroy>(section.type->create(), Destroy{section.type->destroy}))
-                     .first;
-        return at->second.get();
+    void* draft_of(const ConfigSection& section, const wire::Type& type, const std::string& entry) {
+        return drafts_.try_emplace({&section, entry}, make_draft(type)).first->second.get();
     }
-    std::map<const ConfigSection*, std::unique_ptr<void, Destroy>> drafts_;
+    std::map<std::pair<const ConfigSection*, std::string>, Draft> drafts_;
 };
+
+std::string Configuration::Key::name() const {
+    return Drafts::prefix_of(*this) + (field == nullptr ? "" : "." + std::string(field->name));
+}
 
 std::string config_variable(std::string_view section, std::string_view field) {
     std::string name(variable_prefix);
@@ -202,6 +201,7 @@ Result<Configuration::Key> Configuration::find(std::string_view section, std::st
     for (const ConfigSection& candidate : sections_) {
         nearest_section.consider(candidate.name);
         if (candidate.name != section) continue;
+        if (candidate.type->kind == wire::Kind::map) return find_in_entry(candidate, field);
         NearestName nearest(field);
         std::string all;
         for (const wire::Field& known : candidate.type->fields) {
@@ -221,6 +221,25 @@ Result<Configuration::Key> Configuration::find(std::string_view section, std::st
     return invalid("unknown section [" + std::string(section) + "]" +
                        (best.empty() ? "; known sections are " + all : did_you_mean(best)),
                    std::string(nearest_section.best()));
+}
+
+// `name` or `name.member` below a section that is a map.
+Result<Configuration::Key> Configuration::find_in_entry(const ConfigSection& section, std::string_view rest) const {
+    const std::size_t dot = std::min(rest.find('.'), rest.size());
+    const std::string entry(rest.substr(0, dot));
+    if (entry.empty())
+        return invalid("a name is missing after " + std::string(section.name) + "; write " + std::string(section.name) +
+                       ".NAME");
+    if (dot == rest.size()) return Key{&section, nullptr, entry};
+    const std::string_view member = rest.substr(dot + 1);
+    NearestName nearest(member);
+    for (const wire::Field& known : section.type->element->fields) {
+        if (known.name == member) return Key{&section, &known, entry};
+        nearest.consider(known.name);
+    }
+    const std::string prefix = std::string(section.name) + "." + entry + ".";
+    const std::string best = nearest.best().empty() ? "" : prefix + std::string(nearest.best());
+    return invalid("unknown key " + prefix + std::string(member) + did_you_mean(best), best);
 }
 
 Result<Configuration::Key> Configuration::find(std::string_view dotted) const {
@@ -315,7 +334,8 @@ Result<void> Configuration::collect_set(const std::vector<std::string>& set, std
             key.error().message.insert(0, where + ": ");
             return std::unexpected(std::move(key).error());
         }
-        out.push_back({*key, bare_to_json(*key->field->type, std::string_view(text).substr(equals + 1)), where});
+        const wire::Type& type = key->field != nullptr ? *key->field->type : *key->section->type;
+        out.push_back({std::move(*key), bare_to_json(type, std::string_view(text).substr(equals + 1)), where});
     }
     return {};
 }
@@ -339,8 +359,14 @@ Result<void> Configuration::load(const ConfigSources& sources) {
 
 // values_mutex_ is held; the value has been tried out.
 Result<void> Configuration::apply(const Assignment& assignment) {
-    const ConfigSection& section = *assignment.key.section;
-    return assign(section.name, *section.type, *assignment.key.field, assignment.json, section.values);
+    const Key& key = assignment.key;
+    const wire::Type& type = *key.section->type;
+    const std::string prefix = Drafts::prefix_of(key);
+    if (type.kind != wire::Kind::map) return assign(prefix, type, *key.field, assignment.json, key.section->values);
+    if (key.field == nullptr) type.map->erase(key.section->values, key.entry);
+    void* const entry = type.map->at(key.section->values, key.entry);
+    if (key.field != nullptr) return assign(prefix, *type.element, *key.field, assignment.json, entry);
+    return assign_entry(prefix, *type.element, assignment.json, entry);
 }
 
 Result<void> Configuration::check_sections() const {
@@ -372,8 +398,20 @@ Result<std::string> Configuration::get(std::string_view key) const {
         return std::unexpected(std::move(found).error());
     }
     const Key& one = *found;
-    return "{" + quoted(one.section->name) + ":{" + quoted(one.field->name) + ":" +
-           value_json(*one.field, one.section->values) + "}}";
+    const std::string_view member = one.field == nullptr ? std::string_view{} : one.field->name;
+    std::string json = value_json(one);
+    if (!member.empty()) json = "{" + quoted(member) + ":" + json + "}";
+    if (!one.entry.empty()) json = "{" + quoted(one.entry) + ":" + json + "}";
+    return "{" + quoted(one.section->name) + ":" + json + "}";
+}
+
+// values_mutex_ is held. "null" for an entry that does not exist.
+std::string Configuration::value_json(const Key& key) const {
+    const void* object = key.section->values;
+    const bool is_map = key.section->type->kind == wire::Kind::map;
+    if (is_map) object = find_entry(*key.section, key.entry);
+    if (object == nullptr) return "null";
+    return key.field == nullptr ? encoded(*key.section->type->element, object) : member_json(*key.field, object);
 }
 
 Result<std::vector<std::string>> Configuration::set(const std::map<std::string, Json>& values) {
@@ -387,12 +425,13 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
         };
         auto key = find(name);
         if (!key) return refuse(std::move(key).error());
-        if (!key->field->is_live)
-            return refuse(
-                {ErrorCode::failed_precondition,
-                 name + " needs a restart: it cannot be changed while running",
-                 {},
-                 "set it in the configuration file, or as " + config_variable(key->section->name, key->field->name)});
+        if (!key->is_live())
+            return refuse({ErrorCode::failed_precondition,
+                           name + " needs a restart: it cannot be changed while running",
+                           {},
+                           "set it in the configuration file" +
+                               (key->entry.empty() ? ", or as " + config_variable(key->section->name, key->field->name)
+                                                   : std::string())});
         assignments.push_back({*key, value.text, {}});
         if (auto tried = drafts.try_out(assignments.back()); !tried) return refuse(std::move(tried).error());
     }
@@ -402,7 +441,7 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
         const std::lock_guard lock(values_mutex_);
         std::vector<Assignment> undo;
         for (const Assignment& assignment : assignments) {
-            undo.push_back({assignment.key, value_json(*assignment.key.field, assignment.key.section->values), {}});
+            undo.push_back({assignment.key, value_json(assignment.key), {}});
             PILLION_TRY(apply(assignment));
         }
         if (auto checked = check_sections(); !checked) {
@@ -412,7 +451,7 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
         }
         for (const Assignment& before : undo) {
             const std::string_view section = before.key.section->name;
-            if (value_json(*before.key.field, before.key.section->values) == before.json) continue;
+            if (value_json(before.key) == before.json) continue;
             changed.push_back(before.key.name());
             if (std::ranges::find(changed_sections, section) == changed_sections.end())
                 changed_sections.push_back(section);

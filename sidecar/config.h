@@ -21,9 +21,11 @@
 namespace pillion {
 
 struct ConfigSection {
-    std::string_view name;  // camelCase, as it stands in the file: [ipc]
-    const wire::Type* type; // a struct of owned members, each with an initialiser
-    void* values;           // that struct
+    std::string_view name; // camelCase, as it stands in the file: [ipc]
+    // A struct of owned members, each with an initialiser; or a map of such structs, whose keys are the user's names:
+    // [components.database].
+    const wire::Type* type;
+    void* values; // that struct or map
     // What bounds on single members cannot say; null where nothing is left to say.
     Result<void> (*check)(const void* values) = nullptr;
 };
@@ -81,8 +83,10 @@ class Configuration {
   private:
     struct Key {
         const ConfigSection* section = nullptr;
-        const wire::Field* field = nullptr;
-        std::string name() const { return std::string(section->name) + "." + std::string(field->name); }
+        const wire::Field* field = nullptr; // null: the whole entry
+        std::string entry{};                // the user's name, where the section is a map
+        std::string name() const;
+        bool is_live() const { return field != nullptr && field->is_live; }
     };
     // One value for one key and where it was written.
     struct Assignment {
@@ -98,6 +102,8 @@ class Configuration {
     Result<void> collect_environment(const char* const* environment, std::vector<Assignment>& out) const;
     Result<void> collect_set(const std::vector<std::string>& set, std::vector<Assignment>& out) const;
     Result<void> apply(const Assignment& assignment);
+    Result<Key> find_in_entry(const ConfigSection& section, std::string_view field) const;
+    std::string value_json(const Key& key) const;
     Result<void> check_sections() const;
     std::unexpected<Error> unknown_variable(std::string_view name) const;
 

@@ -119,12 +119,29 @@ std::string what_is_allowed(const wire::Field& field) {
     return has_high ? "At most " + high + unit : "";
 }
 
+std::string default_members(const wire::Type& type) {
+    std::string out;
+    const std::unique_ptr<void, void (*)(void*)> defaults(type.create(), type.destroy);
+    for (const wire::Field& field : type.fields) {
+        out += "# " + std::string(field.doc) + "\n";
+        std::string about = what_is_allowed(field);
+        if (field.is_live) about += about.empty() ? "May be changed while running" : "; may be changed while running";
+        if (!about.empty()) out += "# " + about + ".\n";
+        const void* const value = field.value_in(defaults.get());
+        if (value == nullptr)
+            out += "# " + std::string(field.name) + " has no default.\n";
+        else
+            out += "#" + std::string(field.name) + " = " + toml_value(encoded(*field.type, value)) + "\n";
+    }
+    return out;
+}
+
 } // namespace
 
 std::string Configuration::schema() const {
     OrderedJson sections = OrderedJson::object();
     for (const ConfigSection& section : sections_) {
-        OrderedJson one = object_schema(*section.type);
+        OrderedJson one = type_schema(*section.type);
         if (!section.type->doc.empty()) one["description"] = section.type->doc;
         sections[std::string(section.name)] = std::move(one);
     }
@@ -141,20 +158,11 @@ std::string Configuration::default_toml() const {
         "# Configuration of Pillion. Every key stands here with its default: remove the # before a key to change it.\n"
         "# Stronger than this file are the environment (PILLION_LOG_LEVEL=debug) and --set log.level=debug.\n";
     for (const ConfigSection& section : sections_) {
-        out += "\n[" + std::string(section.name) + "]\n";
-        const std::unique_ptr<void, void (*)(void*)> defaults(section.type->create(), section.type->destroy);
-        for (const wire::Field& field : section.type->fields) {
-            out += "# " + std::string(field.doc) + "\n";
-            std::string about = what_is_allowed(field);
-            if (field.is_live)
-                about += about.empty() ? "May be changed while running" : "; may be changed while running";
-            if (!about.empty()) out += "# " + about + ".\n";
-            const void* const value = field.value_in(defaults.get());
-            if (value == nullptr)
-                out += "# " + std::string(field.name) + " has no default.\n";
-            else
-                out += "#" + std::string(field.name) + " = " + toml_value(encoded(*field.type, value)) + "\n";
-        }
+        if (section.type->kind == wire::Kind::map)
+            out += "\n# One such table for each, under a name of your own.\n#[" + std::string(section.name) +
+                   ".NAME]\n" + default_members(*section.type->element);
+        else
+            out += "\n[" + std::string(section.name) + "]\n" + default_members(*section.type);
     }
     return out;
 }

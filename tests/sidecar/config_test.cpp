@@ -32,6 +32,12 @@ PILLION_WIRE(NoteSection, PILLION_FIELD(title, "A \"title\".", at_most(20), defa
              PILLION_FIELD(ratio, "A share.", between(0, 1), defaulted, live),
              PILLION_FIELD(tags, "Words.", defaulted, live), PILLION_FIELD(ports, "Numbers.", defaulted),
              PILLION_FIELD(limit, "None if left out.", between(1, 9), live))
+struct PartSection {
+    std::vector<std::string> command{};
+    std::int64_t timeoutMs = 1000;
+};
+PILLION_WIRE(PartSection, PILLION_FIELD(command, "What to run.", at_least(1)),
+             PILLION_FIELD(timeoutMs, "How long to wait.", between(0, 5000), defaulted))
 } // namespace pillion
 
 using namespace pillion;
@@ -259,4 +265,67 @@ TEST_CASE("config.get and config.schema are cached, and get until something chan
     CHECK(methods[0].cacheable.invalidated_by == std::vector<std::string_view>{"config.changed"});
     CHECK(methods[1].cacheable.ttl_ms == 0);
     CHECK(methods[2].cacheable.ttl_ms == 3'600'000);
+}
+
+namespace {
+
+struct Parts : Fixture {
+    std::map<std::string, PartSection> parts{};
+    Configuration with_parts{{config_section("ipc", ipc), config_section("parts", parts)}};
+    Result<void> load_parts(const std::string& toml, std::vector<std::string> set = {}) {
+        std::ofstream(path) << toml;
+        return with_parts.load({path, nullptr, std::move(set)});
+    }
+    std::string parts_error(const std::string& toml, std::vector<std::string> set = {}) {
+        auto loaded = load_parts(toml, std::move(set));
+        REQUIRE_FALSE(loaded);
+        return loaded.error().message.starts_with(path) ? loaded.error().message.substr(path.size())
+                                                        : loaded.error().message;
+    }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(Parts, "a section may hold tables under names of the user's own", "[config]") {
+    REQUIRE(load_parts("[ipc]\nworkers = 3\n[parts.db]\ncommand = [\"a\", \"b\"]\n[parts.web]\ncommand = "
+                       "[\"c\"]\ntimeoutMs = 7\n"));
+    REQUIRE(parts.size() == 2);
+    CHECK(parts["db"].command == std::vector<std::string>{"a", "b"});
+    CHECK(parts["db"].timeoutMs == 1000);
+    CHECK(parts["web"].timeoutMs == 7);
+    CHECK(with_parts.get("parts.web").value() == R"({"parts":{"web":{"command":["c"],"timeoutMs":7}}})");
+    CHECK(with_parts.get("parts.web.timeoutMs").value() == R"({"parts":{"web":{"timeoutMs":7}}})");
+    CHECK(with_parts.get("parts").value().starts_with(R"({"parts":{"db":{)"));
+}
+
+TEST_CASE_METHOD(Parts, "--set changes one member of such a table, or all of it", "[config]") {
+    const std::string file = "[parts.db]\ncommand = [\"a\"]\ntimeoutMs = 7\n";
+    REQUIRE(load_parts(file, {"parts.db.timeoutMs=9"}));
+    CHECK(parts["db"].timeoutMs == 9);
+    CHECK(parts["db"].command == std::vector<std::string>{"a"});
+    REQUIRE(load_parts(file, {R"(parts.db={"command":["z"]})"}));
+    CHECK(parts["db"].command == std::vector<std::string>{"z"});
+    CHECK(parts["db"].timeoutMs == 1000);
+}
+
+TEST_CASE_METHOD(Parts, "errors in such a table name it", "[config]") {
+    CHECK(parts_error("[parts.db]\ncommand = [\"a\"]\ntimeoutMs = 9000\n").find("parts.db.timeoutMs must be") !=
+          std::string::npos);
+    CHECK(parts_error("[parts.db]\ntimeoutMs = 1\n").find("parts.db.command") != std::string::npos);
+    CHECK(parts_error("[parts.db]\ncommand = [\"a\"]\ntimeoutMS = 1\n").find("timeoutMs") != std::string::npos);
+    CHECK(parts_error("[parts]\ndb = 3\n").find("parts.db must be a table, [parts.db], got 3") != std::string::npos);
+    CHECK(parts_error("", {"parts.db.timeoutMs=x"}).find("--set parts.db.timeoutMs=x: parts.db.timeoutMs") == 0);
+    CHECK(parts_error("", {"parts.db.timoutMs=1"}).find("did you mean parts.db.timeoutMs?") != std::string::npos);
+    CHECK(parts_error("", {"parts.=1"}).find("a name is missing") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Parts, "the default file shows such a table as an example that is off", "[config]") {
+    const std::string toml = with_parts.default_toml();
+    CHECK(toml.find("#[parts.NAME]") != std::string::npos);
+    REQUIRE(load_parts(toml));
+    CHECK(parts.empty());
+    CHECK(
+        nlohmann::json::parse(
+            with_parts.schema())["properties"]["parts"]["additionalProperties"]["properties"]["timeoutMs"]["default"] ==
+        1000);
 }
