@@ -54,6 +54,8 @@ struct RecordGlance {
     std::int64_t gone_at_ms = 0;
     std::int64_t version_ms = 0;
     std::int64_t sliding_ms = 0;
+    std::int64_t made_in_ms = 0;
+    std::uint8_t priority = 5;
     bool is_json = false;  // content type application/json
     bool is_plain = false; // neither compressed nor encrypted nor negative
     bool has_tags = false;
