@@ -48,8 +48,8 @@ class StartupHistory {
     // Reads the file; blocks for some milliseconds the first time, later calls do nothing. An error leaves an empty
     // history that learns all the same.
     Result<void> load();
-    // Sets expected_ns and solo_ns of what is known. Median of the last 9 uncached runs, so that it follows a change
-    // after five starts and shrugs off an outlier.
+    // Sets expected_ns and solo_ns where they are not set and something is known. Median of the last 9 uncached runs,
+    // so that it follows a change after five starts and shrugs off an outlier.
     void fill(std::vector<StartupNode>& nodes) const;
     // Remembers a start that is done; written in the background. Failed starts teach durations, not totals.
     void record(const StartupTimeline& timeline);

@@ -1,21 +1,17 @@
-// Draws a start as an SVG Gantt chart that needs nothing else to be seen. Any thread.
+// Draws a start as an SVG Gantt chart that needs nothing else to be seen: a row for each component, in order of their
+// start. Any thread.
 #pragma once
 
 #include "modules/startup/startup_report.h"
 #include "modules/startup/startup_timeline.h"
 
+#include <cstdint>
 #include <string>
 
 namespace pillion {
 
-enum class StartupRows : std::uint8_t {
-    components, // a row for each, in order of their start
-    lanes,      // a row for each lane
-};
-
 struct StartupPlotOptions {
-    StartupRows rows = StartupRows::components;
-    std::uint32_t width = 1200; // pixels; the height follows from the rows
+    std::uint32_t width = 1200; // pixels, more where long names need it; the height follows from the rows
 };
 
 // A start that goes on is drawn up to the last thing that happened.

@@ -64,7 +64,8 @@ class StartupScheduler {
 
     bool is_done() const { return timeline_.is_done(); }
     bool has_failed() const { return !timeline_.error.empty(); }
-    std::vector<Index> running() const;
+    // In order of their start.
+    const std::vector<Index>& running() const { return running_; }
     std::size_t settled() const { return settled_; } // ready, failed or skipped; of graph().size()
     const StartupGraph& graph() const { return graph_; }
     const StartupTimeline& timeline() const { return timeline_; }
@@ -93,7 +94,7 @@ class StartupScheduler {
     std::vector<std::uint32_t> missing_;   // dependencies of each that are not ready yet
     std::vector<std::int32_t> free_lanes_; // a heap, the lowest first
     std::size_t settled_ = 0;
-    std::size_t running_ = 0;
+    std::vector<Index> running_;
     std::size_t critical_open_ = 0;
     std::uint32_t sequence_ = 0;
 };
