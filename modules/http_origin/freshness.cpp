@@ -151,8 +151,8 @@ Freshness judge_freshness(int status, const HttpHeaders& headers, std::int64_t a
     result.etag = find_header(headers, "etag").value_or("");
     result.last_modified = find_header(headers, "last-modified").value_or("");
     result.groups = string_list(find_header(headers, "cache-groups"));
-    for (const std::string_view name : split_list(find_header(headers, "vary").value_or("")))
-        result.vary.push_back(lower_case(name));
+    const std::string vary = find_header(headers, "vary").value_or("");
+    for (const std::string_view name : split_list(vary)) result.vary.push_back(lower_case(name));
 
     const auto date = parse_http_date(find_header(headers, "date").value_or(""));
     const auto expires_field = find_header(headers, "expires");
