@@ -38,11 +38,11 @@ enum class Repeats : std::uint8_t {
 struct PredictorOptions {
     std::string scope{}; // keeps predictors on one store apart: "components", "cache"
     Repeats repeats = Repeats::ignored;
-    std::size_t names_max = 100'000;       // the least used go
-    std::size_t contexts_max = 98'304;     // what followed one name, or two; 64 bytes each. The least used go
-    std::size_t name_bytes_max = 256;      // a longer name is not learned
-    std::size_t names_bytes_max = 6 << 20; // of all names together
-    double half_life_uses = 50;            // of the same context: after so many its older half counts half
+    std::size_t names_max = 100'000;         // the least used go
+    std::size_t contexts_max = 98'304;       // what followed one name, or two; 64 bytes each. The least used go
+    std::size_t name_bytes_max = 256;        // a longer name is not learned
+    std::size_t names_bytes_max = 4'500'000; // of all names together, with what the allocator adds
+    double half_life_uses = 50;              // of the same context: after so many its older half counts half
     double half_life_days = 30;
     std::int64_t save_delay_ms = 5000; // what was learned is written this long after the first change
     std::size_t save_rows_max = 4096;  // in one write; more follows in the next
@@ -68,6 +68,9 @@ struct PredictionContext {
     std::uint32_t last = 0; // 0: none
     std::uint32_t before = 0;
 };
+
+class PredictionModel;
+struct PredictorGuard;
 
 class Predictor {
   public:
@@ -105,20 +108,25 @@ class Predictor {
     PredictorStats stats() const;
 
   private:
-    class Model;
+    friend struct PredictorGuard;
+    std::uint32_t minutes() const;
     void arm();
     void save();
 
     const PredictorOptions options_;
     const Clock& clock_;
     mutable std::mutex mutex_; // guards what follows
-    std::unique_ptr<Model> model_;
+    std::unique_ptr<PredictionModel> model_;
     PredictionContext own_context_;
     Store* store_ = nullptr;
     Timers* timers_ = nullptr;
+    std::uint64_t observations_ = 0;
     TimerId timer_{};
     bool is_armed_ = false;
     bool is_loaded_ = false;
+    std::uint32_t base_minutes_ = 0; // the model's time at base_ns_
+    std::int64_t base_ns_ = 0;
+    std::shared_ptr<PredictorGuard> guard_; // keeps a late timer from a predictor that is gone
 };
 
 struct Preload {
