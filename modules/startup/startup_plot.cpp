@@ -26,7 +26,7 @@ constexpr std::size_t roomy_rows_max = 80; // more are drawn closer together
 
 constexpr const char* style = R"(
 text{font-family:system-ui,"Noto Sans","Noto Sans CJK SC","DejaVu Sans",sans-serif;fill:#1f2937}
-.title{font-size:17px;font-weight:600}.note{font-size:12px;fill:#4b5563}.tick{font-size:11px;fill:#6b7280}
+.title{font-size:17px;font-weight:600}.note{font-size:12px;fill:#4b5563}.note,.grey,.red{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}.tick{font-size:11px;fill:#6b7280}
 .grid{stroke:#e5e7eb;stroke-width:1}.odd{fill:#f8fafc}
 .needs{stroke:#cbd5e1;stroke-width:1.5}.lane{stroke:#f59e0b;stroke-width:3}
 .own{fill:#93b4e0}.chain{fill:#1d4ed8}.failed{fill:#dc2626}.active{fill:#a7f3d0;stroke:#059669}
@@ -89,7 +89,7 @@ class Plot {
               double size = 0) {
         out_ += "<text class=\"" + name + "\" x=\"" + number(left) + "\" y=\"" + number(y) + "\" text-anchor=\"" +
                 anchor + "\"";
-        if (size > 0) out_ += " font-size=\"" + number(size) + "\"";
+        if (size > 0) out_ += " style=\"font-size:" + number(size) + "px\"";
         out_ += ">" + xml_escaped(words) + "</text>\n";
     }
 
@@ -344,9 +344,9 @@ std::string Plot::draw() {
            "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
     head();
     grid();
-    for (std::size_t at = 0; at < rows_.size(); ++at) row(at);
-    links();
     signs();
+    links();
+    for (std::size_t at = 0; at < rows_.size(); ++at) row(at);
     out_ += "</svg>\n";
     return std::move(out_);
 }
