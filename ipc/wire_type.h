@@ -98,10 +98,12 @@ enum class Flag : std::uint8_t {
     defaulted, // may be left out of params; the initialiser is the default
     sortable,  // a list of these may be sorted by this member
     live,      // configuration: may be changed while running
+    secret,    // configuration: holds a password; shown as "***"
 };
 inline constexpr Flag defaulted = Flag::defaulted;
 inline constexpr Flag sortable = Flag::sortable;
 inline constexpr Flag live = Flag::live;
+inline constexpr Flag secret = Flag::secret;
 
 struct Field {
     std::string_view name;
@@ -112,6 +114,7 @@ struct Field {
     Bounds bounds{};
     bool is_sortable = false;
     bool is_live = false;
+    bool is_secret = false;
     // Optional members: the value if there is one; and a fresh value to fill.
     const void* (*find)(const void* optional) = nullptr;
     void* (*emplace)(void* optional) = nullptr;
@@ -121,6 +124,7 @@ struct Field {
         if (flag == Flag::defaulted) presence = Presence::defaulted;
         if (flag == Flag::sortable) is_sortable = true;
         if (flag == Flag::live) is_live = true;
+        if (flag == Flag::secret) is_secret = true;
     }
     // The member's value in `object`; null for an optional one that is empty.
     const void* value_in(const void* object) const {

@@ -104,6 +104,7 @@ Result<void> assign(const std::string& section, const wire::Type& type, const wi
     if (decoded) return {};
     Error error = std::move(decoded).error();
     error.message = section + "." + error.message;
+    if (field.is_secret) error.message.resize(std::min(error.message.find(", got "), error.message.size()));
     return std::unexpected(std::move(error));
 }
 
@@ -149,6 +150,22 @@ std::string encoded(const wire::Type& type, const void* value) {
 std::string member_json(const wire::Field& field, const void* object) {
     const void* const value = field.value_in(object);
     return value == nullptr ? "null" : encoded(*field.type, value);
+}
+
+// As people may see it: a secret that is set is not told.
+std::string shown_member(const wire::Field& field, const void* object) {
+    const std::string json = member_json(field, object);
+    return field.is_secret && json != "null" && json != "\"\"" ? "\"***\"" : json;
+}
+
+std::string shown_section(const ConfigSection& section) {
+    if (section.type->kind == wire::Kind::map) return encoded(*section.type, section.values);
+    std::string all = "{";
+    for (const wire::Field& field : section.type->fields) {
+        if (field.value_in(section.values) == nullptr) continue;
+        all += (all.size() > 1 ? "," : "") + quoted(field.name) + ":" + shown_member(field, section.values);
+    }
+    return all + "}";
 }
 
 void append_upper_snake(std::string& out, std::string_view camel) {
@@ -326,7 +343,7 @@ Result<void> Configuration::collect_environment(const char* const* environment, 
 
 Result<void> Configuration::collect_set(const std::vector<std::string>& set, std::vector<Assignment>& out) const {
     for (const std::string& text : set) {
-        const std::string where = "--set " + text;
+        std::string where = "--set " + text;
         const std::size_t equals = text.find('=');
         if (equals == std::string::npos) return invalid(where + ": write it as section.key=value");
         auto key = find(std::string_view(text).substr(0, equals));
@@ -335,7 +352,9 @@ Result<void> Configuration::collect_set(const std::vector<std::string>& set, std
             return std::unexpected(std::move(key).error());
         }
         const wire::Type& type = key->field != nullptr ? *key->field->type : *key->section->type;
-        out.push_back({std::move(*key), bare_to_json(type, std::string_view(text).substr(equals + 1)), where});
+        if (key->field != nullptr && key->field->is_secret) where.resize(where.find('='));
+        out.push_back(
+            {std::move(*key), bare_to_json(type, std::string_view(text).substr(equals + 1)), std::move(where)});
     }
     return {};
 }
@@ -386,12 +405,12 @@ Result<std::string> Configuration::get(std::string_view key) const {
         std::string all = "{";
         for (const ConfigSection& section : sections_) {
             if (all.size() > 1) all += ',';
-            all += quoted(section.name) + ":" + encoded(*section.type, section.values);
+            all += quoted(section.name) + ":" + shown_section(section);
         }
         return all + "}";
     }
     for (const ConfigSection& section : sections_)
-        if (section.name == key) return "{" + quoted(section.name) + ":" + encoded(*section.type, section.values) + "}";
+        if (section.name == key) return "{" + quoted(section.name) + ":" + shown_section(section) + "}";
     auto found = find(key);
     if (!found) {
         found.error().field = "/key";
@@ -399,7 +418,8 @@ Result<std::string> Configuration::get(std::string_view key) const {
     }
     const Key& one = *found;
     const std::string_view member = one.field == nullptr ? std::string_view{} : one.field->name;
-    std::string json = value_json(one);
+    std::string json =
+        one.field != nullptr && one.field->is_secret ? shown_member(*one.field, one.section->values) : value_json(one);
     if (!member.empty()) json = "{" + quoted(member) + ":" + json + "}";
     if (!one.entry.empty()) json = "{" + quoted(one.entry) + ":" + json + "}";
     return "{" + quoted(one.section->name) + ":" + json + "}";

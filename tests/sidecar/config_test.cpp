@@ -27,11 +27,13 @@ struct NoteSection {
     std::vector<std::string> tags = default_tags();
     std::vector<std::int64_t> ports{};
     std::optional<std::int64_t> limit{};
+    std::string password{};
 };
 PILLION_WIRE(NoteSection, PILLION_FIELD(title, "A \"title\".", at_most(20), defaulted, live),
              PILLION_FIELD(ratio, "A share.", between(0, 1), defaulted, live),
              PILLION_FIELD(tags, "Words.", defaulted, live), PILLION_FIELD(ports, "Numbers.", defaulted),
-             PILLION_FIELD(limit, "None if left out.", between(1, 9), live))
+             PILLION_FIELD(limit, "None if left out.", between(1, 9), live),
+             PILLION_FIELD(password, "Not for others.", defaulted, secret))
 struct PartSection {
     std::vector<std::string> command{};
     std::int64_t timeoutMs = 1000;
@@ -328,4 +330,19 @@ TEST_CASE_METHOD(Parts, "the default file shows such a table as an example that 
         nlohmann::json::parse(
             with_parts.schema())["properties"]["parts"]["additionalProperties"]["properties"]["timeoutMs"]["default"] ==
         1000);
+}
+
+TEST_CASE_METHOD(Fixture, "a secret is taken but not told", "[config]") {
+    REQUIRE(load("[note]\npassword = \"hush\"\n"));
+    CHECK(note.password == "hush");
+    for (const char* const key : {"", "note", "note.password"}) {
+        CHECK(configuration.get(key).value().find("hush") == std::string::npos);
+        CHECK(configuration.get(key).value().find("***") != std::string::npos);
+    }
+}
+
+TEST_CASE_METHOD(Fixture, "an error with a secret in it does not tell it", "[config]") {
+    CHECK(error("[note]\npassword = [\"hush\"]\n").find("hush") == std::string::npos);
+    CHECK(error("", {}, {"note.title=a title far too long for this", "note.password=hush"}).find("hush") ==
+          std::string::npos);
 }
