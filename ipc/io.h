@@ -34,11 +34,11 @@ class Io final : public Timers {
     void arm();
 
     const Clock& clock_;
-    TimerQueue queue_;
     std::mutex mutex_;
     std::unique_ptr<Engine> engine_; // guarded by mutex_ until started, constant afterwards
     std::atomic<Engine*> started_{nullptr};
     bool stopped_ = false; // guarded by mutex_
+    TimerQueue queue_;     // goes before the engine: tasks that never ran may hold sockets of its context
 };
 
 } // namespace pillion

@@ -1,13 +1,19 @@
 // Child processes, supervised: each runs in a process group of its own, what it prints is read without blocking, its
 // end is noticed at once, its whole tree can be stopped, and none outlives Pillion, however Pillion ends.
 //
-// A ProcessHost is owned by the composition root and lives longer than its processes. Handlers run on the io thread and
-// must not block; any other call may come from any thread.
+// A ProcessHost is owned by the composition root and lives longer than its processes; the Io lives longer than it.
+// Handlers run on the io thread and must not block; any other call may come from any thread. A handler may run before
+// spawn() has returned to a caller on another thread.
+//
+// What a child starts belongs to it: once the child has ended, by itself or not, its descendants are ended too. They
+// are known by their parents, their process group and a variable that all of them inherit (PILLION_RUN_ID).
 #pragma once
 
 #include "ipc/base/clock.h"
 #include "ipc/base/error.h"
 #include "ipc/io.h"
+#include "modules/process/readiness.h"
+#include "modules/process/restart_policy.h"
 
 #include <cstdint>
 #include <functional>
@@ -64,7 +70,8 @@ class Process {
     // Queues bytes for stdin. -32004 if too much is waiting already, -32005 if the process has ended or closed it.
     virtual Result<void> write(std::string bytes) = 0;
     virtual void close_input() = 0;
-    // While paused the child's stdout is not read: its pipe fills and it waits.
+    // While paused the child's stdout is not read: its pipe fills and it waits. on_exit waits too, for what was not
+    // delivered yet; stop() and kill() end the pause.
     virtual void pause_output() = 0;
     virtual void resume_output() = 0;
     // SIGTERM to the whole tree, SIGKILL to what is left after the grace. on_exit follows.
@@ -74,6 +81,8 @@ class Process {
     virtual std::string last_lines() const = 0;
     // Reads /proc; some hundred microseconds. Zeros once it has ended.
     virtual ProcessUsage usage() const = 0;
+    // Shows the observer the last lines of stdout and then each new one, until it answers true. On the io thread.
+    virtual void observe_output_lines(std::function<bool(std::string_view line)> observer) { (void)observer; }
 };
 
 struct ProcessHostOptions {
@@ -98,7 +107,8 @@ class ProcessHost {
     // -32602; it comes from here, not from on_exit.
     Result<std::shared_ptr<Process>> spawn(ProcessSpec spec, ProcessHandlers handlers);
 
-    // Ends what a crashed earlier run on this data directory left alive. Pid, start time and executable must all match.
+    // Ends what crashed earlier runs on this data directory left alive: children whose pid, start time and executable
+    // all match what was written down, and whoever carries the run's mark. Takes up to 3 s if they do not want to go.
     std::vector<Leftover> end_leftovers();
 
     // Stops every process and waits until all are gone, at most `wait_ms_max`; then they are killed. Later spawns are
@@ -114,5 +124,10 @@ class ProcessHost {
 
 // A TCP port of the loopback interface that nobody listens on now, and that was not handed out in the last minutes.
 Result<std::uint16_t> find_free_port();
+
+// The guard: a process of our own binary that outlives a SIGKILL of Pillion by as long as it takes to end every child.
+// main() asks for it before anything else: `if (is_guard(argc, argv)) return run_guard(argc, argv);`
+bool is_guard(int argc, const char* const* argv);
+int run_guard(int argc, const char* const* argv);
 
 } // namespace pillion

@@ -1,0 +1,32 @@
+// A file descriptor that is closed with its owner. Private to the module; as thread-safe as an int.
+#pragma once
+
+#include <unistd.h>
+#include <utility>
+
+namespace pillion {
+
+class Descriptor {
+  public:
+    Descriptor() = default;
+    explicit Descriptor(int number) : number_(number) {}
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        reset(std::exchange(other.number_, -1));
+        return *this;
+    }
+    ~Descriptor() { reset(); }
+
+    int number() const { return number_; }
+    bool is_open() const { return number_ >= 0; }
+    int release() { return std::exchange(number_, -1); }
+    void reset(int number = -1) {
+        if (number_ >= 0) ::close(number_);
+        number_ = number;
+    }
+
+  private:
+    int number_ = -1;
+};
+
+} // namespace pillion
