@@ -50,10 +50,14 @@ std::unexpected<Error> failure(sqlite3* handle) {
 }
 
 std::string setup(const DatabaseOptions& options) {
-    std::string sql = "PRAGMA temp_store=MEMORY;PRAGMA cache_size=-" + std::to_string(options.page_cache_bytes / 1024) +
-                      ";PRAGMA mmap_size=" + std::to_string(options.mmap_bytes) + ";";
+    // Only an empty file can be told how to vacuum, and journal_mode makes it one that is not.
+    const bool vacuums = options.mode == OpenMode::read_write && options.vacuum == Vacuum::incremental;
+    std::string sql = vacuums ? "PRAGMA auto_vacuum=INCREMENTAL;" : "";
+    sql += "PRAGMA temp_store=MEMORY;PRAGMA cache_size=-" + std::to_string(options.page_cache_bytes / 1024) +
+           ";PRAGMA mmap_size=" + std::to_string(options.mmap_bytes) + ";";
     if (options.mode == OpenMode::read_only) return sql + "PRAGMA query_only=1;";
     sql += "PRAGMA journal_mode=WAL;PRAGMA foreign_keys=1;";
+    sql += "PRAGMA wal_autocheckpoint=" + std::to_string(options.checkpoint_pages) + ";";
     sql += options.durability == Durability::full ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;";
     return sql;
 }
@@ -130,6 +134,7 @@ Result<Database> Database::open(const DatabaseOptions& options) {
 }
 
 Database::~Database() {
+    prepared_.clear();
     if (handle_ != nullptr) api().sqlite3_close_v2(handle_);
 }
 
@@ -144,6 +149,13 @@ Result<Statement> Database::prepare(std::string_view sql) {
                                                 SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     if (status != SQLITE_OK) return failure(handle_);
     return Statement(statement);
+}
+
+Result<Statement*> Database::prepared(const char* sql) {
+    for (const auto& [known, statement] : prepared_)
+        if (known == sql) return statement.get();
+    prepared_.emplace_back(sql, std::make_unique<Statement>(PILLION_TRY(prepare(sql))));
+    return prepared_.back().second.get();
 }
 
 std::int64_t Database::changes() const { return api().sqlite3_changes64(handle_); }

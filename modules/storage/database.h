@@ -8,10 +8,12 @@
 #include "ipc/base/error.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -22,6 +24,10 @@ enum class Durability : std::uint8_t {
     full,    // a commit is on the disk when it returns
     relaxed, // a commit survives our crash; after a power failure the last ones may be gone, the file stays whole
 };
+enum class Vacuum : std::uint8_t {
+    none,        // a file keeps the size it once had
+    incremental, // PRAGMA incremental_vacuum gives pages back; only for a file that is made with it
+};
 enum class OpenMode : std::uint8_t { read_write, read_only };
 
 struct DatabaseOptions {
@@ -31,6 +37,8 @@ struct DatabaseOptions {
     std::int64_t busy_wait_ms = 5000; // how long to wait for another process's lock
     std::int64_t mmap_bytes = 0;      // of the file, mapped for reading
     std::int64_t page_cache_bytes = 2 * 1024 * 1024;
+    std::int64_t checkpoint_pages = 1000; // the journal goes into the file when it has grown to this
+    Vacuum vacuum = Vacuum::none;
 };
 
 // Bytes for a BLOB column; text is std::string_view. The bytes must live until the statement is reset or run again.
@@ -90,9 +98,11 @@ class Database {
   public:
     // Opens in WAL mode, makes the file (and its folder) if the mode allows.
     static Result<Database> open(const DatabaseOptions& options);
-    Database(Database&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    Database(Database&& other) noexcept
+        : handle_(std::exchange(other.handle_, nullptr)), prepared_(std::move(other.prepared_)) {}
     Database& operator=(Database&& other) noexcept {
         std::swap(handle_, other.handle_);
+        std::swap(prepared_, other.prepared_);
         return *this;
     }
     ~Database();
@@ -100,6 +110,9 @@ class Database {
     // One or more statements that give no rows.
     Result<void> execute(const char* sql);
     Result<Statement> prepare(std::string_view sql);
+    // The statement of `sql`, a literal, prepared at its first use here and kept as long as the connection. Whoever
+    // uses it resets it, or steps to the end.
+    Result<Statement*> prepared(const char* sql);
     // Rows changed by the last INSERT, UPDATE or DELETE.
     std::int64_t changes() const;
     std::int64_t last_row_id() const;
@@ -115,6 +128,7 @@ class Database {
   private:
     explicit Database(sqlite3* handle) : handle_(handle) {}
     sqlite3* handle_ = nullptr;
+    std::vector<std::pair<const char*, std::unique_ptr<Statement>>> prepared_; // few: searched in order
 };
 
 // BEGIN IMMEDIATE until commit(); rolled back if that does not come.

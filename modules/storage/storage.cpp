@@ -43,8 +43,13 @@ void Store::add_schema(std::string module, std::vector<const char*> migrations) 
 void Store::on_damaged(std::function<void(const StoreDamage&)> listener) { damaged_ = std::move(listener); }
 
 Result<Database> Store::open_database(OpenMode mode) {
-    return Database::open(
-        {.path = options_.path, .mode = mode, .durability = options_.durability, .mmap_bytes = options_.mmap_bytes});
+    return Database::open({.path = options_.path,
+                           .mode = mode,
+                           .durability = options_.durability,
+                           .busy_wait_ms = options_.busy_wait_ms,
+                           .mmap_bytes = options_.mmap_bytes,
+                           .checkpoint_pages = options_.checkpoint_pages,
+                           .vacuum = options_.vacuum});
 }
 
 // Everything that must work before the file may be used.

@@ -34,6 +34,9 @@ struct StoreOptions {
     Durability durability = Durability::full;
     OpenCheck check = OpenCheck::whole_file;
     std::int64_t mmap_bytes = 0;
+    std::int64_t busy_wait_ms = 5000; // how long to wait for another process's lock
+    std::int64_t checkpoint_pages = 1000;
+    Vacuum vacuum = Vacuum::none;
     std::size_t queued_writes_max = 4096; // past it write() waits: a store never loses a write
     std::size_t readers_max = 4;          // idle reading connections kept
 };
