@@ -1,7 +1,7 @@
 // Glob patterns over keys. One pass with a single point to come back to, the last star: where what follows a star fits
 // somewhere, the earliest place is as good as any, so earlier stars need never be tried again. (The usual algorithm,
 // e.g. Krauss, "Matching Wildcards: An Empirical Way to Tame an Algorithm", 2014.)
-#include "modules/memory_store/memory_store.h"
+#include "modules/cache_entry/cache_glob.h"
 
 #include <optional>
 
