@@ -43,7 +43,8 @@ enum class ComponentEnd : std::uint8_t {
 };
 
 struct ComponentEvents {
-    // Once after start(): it can be used, or why not. After an error nothing of it is left running.
+    // Once after start(): it can be used, or why not. After an error nothing of it is left running,
+    // unless the run says needs_stop().
     std::function<void(Result<ComponentReady>)> ready{};
     // At most once, after it was ready and unless stop() came first: it is gone, nothing of it is left running.
     std::function<void(ComponentEnd, std::string why)> ended{};
@@ -56,6 +57,13 @@ class ComponentRun {
     // Takes it down, also in the middle of its start; `done` comes when nothing of it is left. Called once. Events that
     // come after it are ignored.
     virtual void stop(std::function<void()> done) = 0;
+    virtual std::int64_t pid() const { return 0; }
+    // The last that was heard of it, for the message when it is not ready in time; may be empty.
+    virtual std::string last_words() const { return {}; }
+    // Whether start() itself sees to timeoutMs; otherwise the engine does.
+    virtual bool keeps_time() const { return false; }
+    // Whether an error of ready() has left something running, which stop() is to take down.
+    virtual bool needs_stop() const { return false; }
     // What it uses of the machine; any thread, some hundred microseconds. Zeros where it has no process.
     virtual ProcessUsage usage() const { return {}; }
     // Whether it still works, for health checks. Kinds that cannot tell say yes.

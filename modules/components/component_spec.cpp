@@ -93,7 +93,7 @@ std::string_view component_kind_name(ComponentKind kind) { return kind_names[sta
 
 RestartRule restart_rule_of(const ComponentSpec& spec) {
     const bool runs_on = spec.kind == ComponentKind::service || spec.kind == ComponentKind::backend;
-    return spec.restart.rule.value_or(runs_on ? RestartRule::onFailure : RestartRule::never);
+    return spec.restart.rule.value_or(runs_on ? RestartRule::on_failure : RestartRule::never);
 }
 
 bool is_component_name(std::string_view name) {

@@ -4,6 +4,7 @@
 
 #include "ipc/base/error.h"
 #include "ipc/wire_type.h"
+#include "modules/process/process.h"
 
 #include <cstdint>
 #include <map>
@@ -34,8 +35,6 @@ enum class LoadRule : std::uint8_t {
     whenMemoryAllows, // when enough memory is available
     never,            // only when it is asked for: never predicted
 };
-
-enum class RestartRule : std::uint8_t { never, onFailure, always };
 
 enum class ReadyRule : std::uint8_t {
     process, // it runs

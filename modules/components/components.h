@@ -16,7 +16,7 @@
 
 #include "ipc/base/clock.h"
 #include "ipc/base/error.h"
-#include "ipc/timers.h"
+#include "ipc/io.h"
 #include "modules/components/component_runner.h"
 #include "modules/components/component_spec.h"
 #include "modules/memory/memory.h"
@@ -163,7 +163,8 @@ class ComponentEngine;
 class Components {
   public:
     struct Host {
-        Timers& timers; // their thread is the strand
+        Io& io;         // on which processes and their probes run
+        Timers& timers; // their thread is the strand: `io`, but for tests without processes
         const Clock& clock;
         ProcessHost& processes;
         Memory* memory = nullptr;          // null: memory is taken to be plentiful
@@ -227,7 +228,8 @@ class Components {
     void signal(std::string name, std::function<void(std::vector<std::string>)> done);
     // Loads in the background, as the machine allows: these, or (none named) what is likely next. What was queued.
     void preload(std::vector<std::string> names, std::function<void(Result<std::vector<std::string>>)> done);
-    std::vector<ComponentPrediction> predict(std::size_t limit) const;
+    // What is likely to be asked for next, the likeliest first.
+    void predict(std::size_t limit, std::function<void(std::vector<ComponentPrediction>)> done);
     // The webview's answer to components.wanted. -32002 if nobody waits for that token any more.
     void complete(ComponentCompletion completion, Done done);
     // Whether anybody listens to components.wanted; what is outstanding is said again when somebody begins to.
