@@ -3,6 +3,7 @@
 // folders are made with MKCOL and the PUT is tried again.
 #include "modules/http_origin/asset_publisher.h"
 
+#include "ipc/base/base64.h"
 #include "ipc/base/shared_library.h"
 
 #include <algorithm>
@@ -50,19 +51,6 @@ Result<std::string> sha256(std::string_view bytes) {
         text += "0123456789abcdef"[byte & 15];
     }
     return text;
-}
-
-std::string base64(std::string_view bytes) {
-    constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t at = 0; at < bytes.size(); at += 3) {
-        std::uint32_t word = 0;
-        for (std::size_t next = 0; next < 3; ++next)
-            word = word << 8 | (at + next < bytes.size() ? static_cast<unsigned char>(bytes[at + next]) : 0u);
-        for (std::size_t next = 0; next < 4; ++next)
-            out += at + next > bytes.size() ? '=' : alphabet[word >> (18 - 6 * next) & 63];
-    }
-    return out;
 }
 
 // Everything but what RFC 3986 calls unreserved, and the slashes.
@@ -280,7 +268,7 @@ HttpRequest AssetPublisher::request_for(const Upload& upload, std::string method
         request.credentials = upload.credentials;
         request.headers.emplace_back("x-amz-content-sha256", upload.published.digest);
     } else if (!upload.credentials.empty()) {
-        request.headers.emplace_back("Authorization", "Basic " + base64(upload.credentials));
+        request.headers.emplace_back("Authorization", "Basic " + base64_encode(upload.credentials));
     }
     return request;
 }
