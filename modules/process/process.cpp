@@ -57,17 +57,19 @@ std::vector<Leftover> ProcessHost::end_leftovers() {
     if (state_->options.data_directory.empty()) return found;
     for (const DeadLedger& ledger : dead_ledgers(state_->options.data_directory)) {
         if (!ledger.run_id.empty()) {
+            // A script started through env has become its interpreter since: such a one is known by the mark alone.
             TreeRoots roots{.mark = run_mark(ledger.run_id), .search = TreeRoots::Search::everywhere};
             for (const LedgerEntry& entry : ledger.entries)
                 if (process_table::is_alive(entry.pid, entry.start_ticks) &&
                     executable_of(entry.pid) == entry.executable)
                     roots.processes[entry.pid] = entry.start_ticks;
-            const auto matched = roots.processes;
             ProcessTree tree(std::move(roots));
             tree.look(all_processes());
             for (const pid_t pid : tree.living()) {
-                const auto entry = std::ranges::find(ledger.entries, pid, &LedgerEntry::pid);
-                found.push_back({matched.contains(pid) ? entry->name : command_name(pid), pid});
+                const auto entry = std::ranges::find_if(ledger.entries, [pid](const LedgerEntry& child) {
+                    return child.pid == pid && process_table::is_alive(pid, child.start_ticks);
+                });
+                found.push_back({entry != ledger.entries.end() ? entry->name : command_name(pid), pid});
             }
             end_tree_now(tree, leftover_grace_ms);
         }
