@@ -54,7 +54,7 @@ class Call : public std::enable_shared_from_this<Call> {
     bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
     // Runs when the call is cancelled, at once if it was already; on the canceller's thread, must not block.
     void on_cancel(std::function<void()> stop);
-    // Tells the client how far the work is, if it asked; percentage in 0..100.
+    // Tells the client how far the work is, if it asked; percentage in 0..100, negative where nobody knows.
     void report_progress(double percentage, std::string_view message = {});
 
     // Answers. Only the first answer counts, later ones are dropped. Any thread.

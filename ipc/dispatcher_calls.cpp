@@ -275,11 +275,13 @@ void Dispatcher::progressed(Call& call, double percentage, std::string_view mess
         append_quoted(out, kind);
         if (kind == "begin") {
             out.append(",\"title\":");
-            append_quoted(out, call.method().name);
+            append_quoted(out, call.name().empty() ? call.method().name : call.name());
             out.append(",\"cancellable\":true");
         }
-        out.append(",\"percentage\":");
-        append_number(out, percentage);
+        if (percentage >= 0) {
+            out.append(",\"percentage\":");
+            append_number(out, percentage);
+        }
         if (!message.empty()) {
             out.append(",\"message\":");
             append_quoted(out, message);
