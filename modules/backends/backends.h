@@ -44,7 +44,7 @@ enum class BackendState : std::uint8_t {
 };
 
 struct BackendRequest {
-    std::string_view method;   // decoded
+    std::string_view method{}; // decoded
     std::string_view params{}; // an object or array; empty where there are none
     CacheMode cache = CacheMode::standard;
     std::optional<std::int64_t> max_age_ms{};
