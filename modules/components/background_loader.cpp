@@ -25,6 +25,7 @@ void BackgroundLoader::configure(const LazyLoadingConfig& config) {
 
 void BackgroundLoader::begin() {
     if (std::exchange(has_begun_, true)) return;
+    look();
     for (const ComponentEntry* const entry : engine_.entries()) watch(*entry);
 }
 
@@ -55,6 +56,7 @@ bool BackgroundLoader::queue(const std::string& name, LoadCause cause, double pr
     queue_.push_back({name, cause, probability, engine_.host().clock.now_ns()});
     if (cause == LoadCause::prediction)
         judge_->preloaded(name, {.probability = probability, .memory_bytes = memory_cost(name)});
+    if (!tick_) look();
     pump();
     return true;
 }
@@ -141,14 +143,16 @@ MemoryPressure BackgroundLoader::pressure() const {
     return engine_.host().memory != nullptr ? engine_.host().memory->pressure() : MemoryPressure{};
 }
 
-double BackgroundLoader::cpu_percent() {
+// What was seen over a long time says little of now: then the next tick decides.
+void BackgroundLoader::look() {
     const auto percent = engine_.host().read_cpu_percent ? engine_.host().read_cpu_percent() : meter_.look();
-    return percent.value_or(cpu_percent_);
+    const std::int64_t now_ns = engine_.host().clock.now_ns();
+    const bool is_recent = now_ns - std::exchange(looked_ns_, now_ns) <= look_ms_max * 1'000'000;
+    cpu_percent_ = is_recent ? percent.value_or(100) : 100;
 }
 
 void BackgroundLoader::arm() {
     if (tick_ || is_stopped_) return;
-    cpu_percent_ = cpu_percent(); // the first look, from which the tick counts
     tick_ = engine_.later(tick_ms, [this] {
         tick_.reset();
         tick();
@@ -156,7 +160,7 @@ void BackgroundLoader::arm() {
 }
 
 void BackgroundLoader::tick() {
-    cpu_percent_ = cpu_percent();
+    look();
     const MemoryPressure memory = watched_idle_.empty() && watched_memory_.empty() ? MemoryPressure{} : pressure();
     watch_rules(cpu_percent_, memory);
     pump();

@@ -24,6 +24,7 @@ class ComponentEngine;
 class BackgroundLoader {
   public:
     static constexpr std::int64_t tick_ms = 500;
+    static constexpr std::int64_t look_ms_max = 10'000; // what was seen over a longer time says little of now
     static constexpr std::int64_t yield_ms_max = 60'000;
     // What was neither declared to be let go nor used is spared for so long when memory is short.
     static constexpr std::int64_t spared_ms = 10'000;
@@ -69,7 +70,7 @@ class BackgroundLoader {
     void on_pressure(MemoryLevel level);
     bool may_go(const ComponentEntry& entry, MemoryLevel level) const;
     std::uint64_t memory_cost(const std::string& name) const;
-    double cpu_percent();
+    void look();
     MemoryPressure pressure() const;
 
     ComponentEngine& engine_;
@@ -80,7 +81,8 @@ class BackgroundLoader {
     std::size_t loading_ = 0;
     std::vector<std::string> watched_idle_{}, watched_memory_{}; // not loaded yet by their rule
     std::map<std::string, std::uint64_t> memory_costs_{};        // as measured the last time
-    double cpu_percent_ = 100;                                   // of the last tick; busy until it is known
+    double cpu_percent_ = 100; // at the last look; busy until it is known
+    std::int64_t looked_ns_ = 0;
     int idle_ticks_ = 0;
     std::optional<TimerId> tick_{}, sweep_{};
     bool has_begun_ = false;

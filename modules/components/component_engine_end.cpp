@@ -38,11 +38,11 @@ void ComponentEngine::take_down(ComponentEntry& entry, ComponentTakedown takedow
     cancel(entry.timer);
     cancel(entry.health);
     ++entry.generation;
-    release_needs(entry);
     const std::string reason = takedown.reason;
     takedown.dependents_left = 1; // for this function itself
     entry.takedown = std::move(takedown);
     set_state(entry, ComponentState::stopping, reason);
+    release_needs(entry); // may take down what it waited for, which waits for its end
     if (with_dependents)
         for (ComponentEntry* const other : entries()) {
             if (other->is_down() || !depends_on(*other, entry.name)) continue;
