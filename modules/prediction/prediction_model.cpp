@@ -6,8 +6,8 @@
 //
 // Counts decay exponentially, with each use of the same context and with time, by one multiplication when the context
 // is touched; so the model follows its user. A context that sees a seventh successor takes one off the lightest (Misra
-// and Gries, 1982) and replaces it once it is lighter than a single use; what is lost stays in the total, and so falls
-// to the lower order.
+// and Gries, 1982) and replaces it once it is lighter than a single use; what is lost stays in the total and is shared
+// out by the lower order among names that the context does not hold (PPM's exclusion).
 #include "modules/prediction/prediction_model.h"
 
 #include <algorithm>
@@ -52,9 +52,9 @@ NameId PredictionModel::find(std::string_view name) const {
 }
 
 bool PredictionModel::is_known(NameId id) const {
-    const std::size_t place = id & 0xFFFFFFu;
+    const std::size_t place = id & place_mask;
     return place > 0 && place <= names_.size() && names_[place - 1].text != nullptr &&
-           names_[place - 1].generation == id >> 24;
+           names_[place - 1].generation == id >> place_bits;
 }
 
 std::string_view PredictionModel::text(NameId id) const { return {name_of(id).text.get(), name_of(id).bytes}; }
@@ -146,7 +146,7 @@ void PredictionModel::drop_lightest_name() {
     names_bytes_ -= name.bytes + name_overhead;
     names_weight_ = std::max(0.0, names_weight_ - weight);
     name.text.reset();
-    ++name.generation;
+    name.generation = (name.generation + 1) & (0xFFFFFFFFu >> place_bits);
     free_places_.push_back(static_cast<std::uint32_t>(*lightest));
     ++forgotten_;
 }
@@ -278,58 +278,71 @@ void PredictionModel::add(LearnedContext& context, NameId next, std::uint32_t mi
 
 // ---- probabilities
 
-double PredictionModel::unigram(NameId next, NameId last, std::uint32_t minutes) const {
-    const auto weight_of = [&](NameId id) {
-        return id != 0 && is_known(id) ? name_of(id).weight * decay(name_of(id).minutes, minutes) : 0.0;
-    };
-    double all = names_weight_ * decay(names_minutes_, minutes) + 1; // one use of something never seen
-    if (options_.repeats == Repeats::ignored) {
-        if (next == last) return 0;
-        all -= weight_of(last);
-    }
-    return std::clamp(weight_of(next) / std::max(all, 1.0), 0.0, 1.0);
+PredictionModel::Reading PredictionModel::reading(NameId before, NameId last, std::uint32_t minutes) const {
+    Reading reading{.last = last, .minutes = minutes};
+    reading.names_weight = names_weight_ * decay(names_minutes_, minutes) + 1; // one use of something never seen
+    if (options_.repeats == Repeats::ignored && last != 0 && is_known(last))
+        reading.names_weight -= name_of(last).weight * decay(name_of(last).minutes, minutes);
+    reading.names_weight = std::max(reading.names_weight, 1.0);
+    reading.first = order(find_context(last, 0), reading, {});
+    if (before != 0) reading.second = order(find_context(last, before), reading, reading.first);
+    return reading;
 }
 
-double PredictionModel::blend(const LearnedContext* context, NameId next, std::uint32_t minutes,
-                              double fallback) const {
-    if (context == nullptr) return fallback;
-    const double aged = decay(context->minutes, minutes);
-    double kinds = 0;
+double PredictionModel::unigram(const Reading& reading, NameId next) const {
+    if (!is_known(next) || (options_.repeats == Repeats::ignored && next == reading.last)) return 0;
+    const Name& name = name_of(next);
+    return std::min(name.weight * decay(name.minutes, reading.minutes) / reading.names_weight, 1.0);
+}
+
+PredictionModel::Order PredictionModel::order(const LearnedContext* context, const Reading& reading,
+                                              const Order& lower) const {
+    Order order{.context = context};
+    if (context == nullptr) return order;
+    order.aged = decay(context->minutes, reading.minutes);
     double held = 0;
-    double weight = 0;
+    double held_below = 0;
     for (const Successor& successor : context->successors) {
-        const double now = successor.weight * aged;
-        kinds += std::min(now, 1.0);
-        held += now;
-        if (successor.name == next) weight = now;
+        if (successor.weight <= 0) continue;
+        order.kinds += std::min(successor.weight * order.aged, 1.0);
+        held += successor.weight * order.aged;
+        held_below += lower.blend(successor.name, unigram(reading, successor.name));
     }
-    const double total = std::max(context->total * aged, held);
-    const double lost = total - held;
-    if (total + kinds <= 0) return fallback;
-    return (weight + (kinds + lost) * fallback) / (total + kinds);
+    order.total = std::max(context->total * order.aged, held);
+    if (held_below < 0.999) order.lost_share = (order.total - held) / (1 - held_below);
+    return order;
+}
+
+double PredictionModel::Order::blend(NameId next, double fallback) const {
+    if (context == nullptr || total + kinds <= 0) return fallback;
+    for (const Successor& successor : context->successors)
+        if (successor.name == next && successor.weight > 0)
+            return (successor.weight * aged + kinds * fallback) / (total + kinds);
+    return (kinds + lost_share) * fallback / (total + kinds);
+}
+
+double PredictionModel::probability(const Reading& reading, NameId next) const {
+    return std::min(reading.second.blend(next, reading.first.blend(next, unigram(reading, next))), 1.0);
 }
 
 double PredictionModel::probability(NameId before, NameId last, NameId next, std::uint32_t minutes) const {
-    if (next == 0) return 0;
-    const double first = blend(find_context(last, 0), next, minutes, unigram(next, last, minutes));
-    return before == 0 ? first : blend(find_context(last, before), next, minutes, first);
+    return next == 0 ? 0 : probability(reading(before, last, minutes), next);
 }
 
 std::vector<PredictionModel::Candidate> PredictionModel::candidates(NameId before, NameId last,
                                                                     std::uint32_t minutes) const {
-    std::vector<NameId> names;
-    const auto consider = [&](NameId id) {
-        if (id == 0 || !is_known(id) || std::ranges::find(names, id) != names.end()) return;
-        if (id == last && options_.repeats == Repeats::ignored) return;
-        names.push_back(id);
-    };
-    for (const NameId second : {before, NameId{0}})
-        if (const LearnedContext* const found = find_context(last, second))
-            for (const Successor& successor : found->successors) consider(successor.name);
-    for (const NameId id : top_) consider(id);
+    const Reading reading = this->reading(before, last, minutes);
     std::vector<Candidate> found;
-    found.reserve(names.size());
-    for (const NameId id : names) found.push_back({id, probability(before, last, id, minutes)});
+    const auto consider = [&](NameId id) {
+        if (!is_known(id) || std::ranges::find(found, id, &Candidate::name) != found.end()) return;
+        if (id == last && options_.repeats == Repeats::ignored) return;
+        found.push_back({id, probability(reading, id)});
+    };
+    found.reserve(top_max + 2 * LearnedContext::successors_max);
+    for (const Order* const order : {&reading.second, &reading.first})
+        if (order->context != nullptr)
+            for (const Successor& successor : order->context->successors) consider(successor.name);
+    for (const NameId id : top_) consider(id);
     std::ranges::sort(found, std::ranges::greater{}, &Candidate::probability);
     return found;
 }

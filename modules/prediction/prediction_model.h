@@ -9,6 +9,7 @@
 
 #include "modules/prediction/prediction.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -18,7 +19,9 @@
 
 namespace pillion {
 
-using NameId = std::uint32_t; // generation in the upper 8 bits, place + 1 in the lower 24; 0: none
+using NameId = std::uint32_t; // generation in the upper 14 bits, place + 1 in the lower 18; 0: none
+inline constexpr unsigned place_bits = 18;
+inline constexpr NameId place_mask = (1u << place_bits) - 1;
 
 struct Successor {
     NameId name = 0;
@@ -93,7 +96,7 @@ class PredictionModel {
         float weight = 0;
         std::uint32_t minutes = 0;
         std::uint16_t bytes = 0;
-        std::uint8_t generation = 0;
+        std::uint16_t generation = 0; // of 14 bits
         bool is_unsaved = false;
     };
     struct Dropped {
@@ -103,14 +106,14 @@ class PredictionModel {
     static constexpr std::size_t bucket = 8;
     static constexpr std::size_t top_max = 16;
     // Of what was dropped and not taken yet; rows beyond stay in the store until it is read again.
-    static constexpr std::size_t dropped_max = 65'536;
+    static constexpr std::size_t dropped_max = 16'384;
     // What the allocator adds to a name's text.
     static constexpr std::size_t name_overhead = 16;
 
-    const Name& name_of(NameId id) const { return names_[(id & 0xFFFFFFu) - 1]; }
-    Name& name_of(NameId id) { return names_[(id & 0xFFFFFFu) - 1]; }
+    const Name& name_of(NameId id) const { return names_[(id & place_mask) - 1]; }
+    Name& name_of(NameId id) { return names_[(id & place_mask) - 1]; }
     NameId id_of(std::size_t place) const {
-        return (static_cast<NameId>(names_[place].generation) << 24) | static_cast<NameId>(place + 1);
+        return (static_cast<NameId>(names_[place].generation) << place_bits) | static_cast<NameId>(place + 1);
     }
     NameId add_name(std::string_view name, std::uint64_t hash);
     void drop_lightest_name();
@@ -126,11 +129,31 @@ class PredictionModel {
     LearnedContext& context(NameId last, NameId before, std::uint32_t minutes);
     void grow_contexts();
     void add(LearnedContext& context, NameId next, std::uint32_t minutes);
-    double blend(const LearnedContext* context, NameId next, std::uint32_t minutes, double fallback) const;
-    double unigram(NameId next, NameId last, std::uint32_t minutes) const;
+    // One order of the model, ready to be asked for any name.
+    struct Order {
+        const LearnedContext* context = nullptr;
+        double aged = 1;       // factor on the context's weights
+        double total = 0;      // of all uses
+        double kinds = 0;      // of names, the faded ones in part
+        double lost_share = 0; // of a name it does not hold, by its fallback: what dropped successors left
+        double blend(NameId next, double fallback) const;
+    };
+    // All that is known after two names.
+    struct Reading {
+        NameId last = 0;
+        std::uint32_t minutes = 0;
+        double names_weight = 1;
+        Order first{}, second{};
+    };
+    Reading reading(NameId before, NameId last, std::uint32_t minutes) const;
+    Order order(const LearnedContext* context, const Reading& reading, const Order& lower) const;
+    double unigram(const Reading& reading, NameId next) const;
+    double probability(const Reading& reading, NameId next) const;
     std::uint32_t random_below(std::size_t limit);
     void note_dropped(const Dropped& dropped);
-    bool is_room() const { return names_.size() - free_places_.size() < options_.names_max; }
+    bool is_room() const {
+        return names_.size() - free_places_.size() < std::min<std::size_t>(options_.names_max, place_mask - 1);
+    }
 
     const PredictorOptions& options_;
     const float use_decay_;

@@ -121,9 +121,10 @@ struct StartupReport {
     StartupSavings saved{};
     std::vector<StartupWhatIf> whatIf{}; // the most worthwhile first
     StartupComparison comparison{};
+    std::optional<std::string> text{}; // startup_text() of this, where it was asked for
 };
 
-// `earlier` are starts()of the history; whether this start is the last of them does not matter.
+// `earlier` are the starts() of the history; whether this start is the last of them does not matter.
 StartupReport startup_report(const StartupTimeline& timeline, const std::vector<StartupRecord>& earlier);
 
 // For a terminal: a summary, the critical chain, an aligned table.
