@@ -261,6 +261,13 @@ constexpr Field make_field(std::string_view name, std::size_t offset, std::strin
         return make_field<decltype(Self::member)>(#member, offsetof(Self, member), __VA_ARGS__);                       \
     }()
 
+// A member whose wire name is a word of C++ ("namespace").
+#define PILLION_FIELD_AS(member, wire_name, ...)                                                                       \
+    [] {                                                                                                               \
+        using namespace ::pillion::wire;                                                                               \
+        return make_field<decltype(Self::member)>(wire_name, offsetof(Self, member), __VA_ARGS__);                     \
+    }()
+
 // A struct without members: params of methods that take none.
 #define PILLION_WIRE_EMPTY(Struct)                                                                                     \
     template <>                                                                                                        \
