@@ -14,6 +14,17 @@ inline constexpr ShadowPolicy shadow_policies[] = {ShadowPolicy::lru, ShadowPoli
                                                    ShadowPolicy::tinylfu};
 std::string_view shadow_policy_name(ShadowPolicy policy);
 
+struct ShadowSpec {
+    ShadowPolicy policy = ShadowPolicy::lru;
+    // Of the capacity: the small queue of s3fifo, the window of tinylfu.
+    double window_share = 0.1;
+    // s3fifo: while the main queue has room, one in 32 of the keys that the small queue lets go moves over all the
+    // same, so that a loop longer than the cache leaves something behind.
+    bool fills_main = false;
+};
+// With the shares of their authors.
+ShadowSpec shadow_spec(ShadowPolicy policy);
+
 // Both hold at once.
 struct ShadowCapacity {
     std::uint64_t weight_max = 0;
@@ -23,13 +34,16 @@ struct ShadowCapacity {
 class ShadowCache {
   public:
     virtual ~ShadowCache() = default;
-    // A request for the key: true if it was there. If it was not, it comes in, if the policy wants it.
+    // A request for the key: true if it was there. If it was not, it comes in, if the policy wants it and it fits.
     virtual bool access(std::uint64_t hash, std::uint32_t weight) = 0;
     virtual bool contains(std::uint64_t hash) const = 0;
     virtual void remove(std::uint64_t hash) = 0;
+    // Takes effect with the next access.
     virtual void resize(ShadowCapacity capacity) = 0;
+    // Where the hashes of keys go that are let go of from now on; null: nowhere.
+    virtual void report_evicted(std::vector<std::uint64_t>* evicted) = 0;
 };
 
-std::unique_ptr<ShadowCache> make_shadow_cache(ShadowPolicy policy, ShadowCapacity capacity);
+std::unique_ptr<ShadowCache> make_shadow_cache(const ShadowSpec& spec, ShadowCapacity capacity);
 
 } // namespace pillion

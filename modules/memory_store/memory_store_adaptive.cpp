@@ -1,0 +1,293 @@
+// Several policies play the same requests on keys alone (shadow_cache.h); the store follows the one that missed least
+// of late. Which one that is changes with the work: recency wins here, frequency there, and a loop needs one that
+// stands firm.
+//
+// Up to 8,192 entries the shadows have the store's own capacity and see every request, and the store *imitates* the
+// leader: what must go is an entry that the leader does not have (an orphan), the one it let go of first. Whatever the
+// leader holds comes into the store with its next request, so that the store becomes what the leader is, in one
+// turnover at most and without moving anything. (Subramanian, Smaragdakis, Loh, "Adaptive Caches: Effective Shaping of
+// Cache Behavior to Workloads", MICRO 2006, who bound the misses at twice the better policy's; measured it is within a
+// few tenths of a percent of the best, and better where the best one changes.) Rivals: LRU, ARC, S3-FIFO with bimodal
+// filling, and W-TinyLFU with a small and with a large window.
+//
+// Beyond that the shadows are miniatures: they see the keys whose hash has some bits zero, with a capacity as much
+// smaller (Waldspurger, Saemundsson, Ahmad, Park, "Cache Modeling and Optimization using Miniature Simulations", ATC
+// 2017). Their rivals are S3-FIFO with small queues of several sizes, down to none, which is CLOCK and stands for LRU;
+// the store is an S3-FIFO itself and takes over the leader's size. A read then costs no more than raising a counter in
+// a line it has read.
+//
+// Misses of late are counts that fade over ten times as many requests as there are entries. The leader changes when
+// another has missed less by half the standard deviation that chance would give such counts, and by two.
+#include "modules/memory_store/memory_store_adaptive.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pillion {
+
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr std::uint8_t count_max = 3;
+constexpr std::uint8_t count_to_stay = 2;
+constexpr std::uint64_t exact_entries_max = 8'192;
+constexpr std::uint64_t sampled_entries_min = 2'048; // of a miniature
+constexpr unsigned sample_bits_max = 10;
+constexpr double slack = 1e-9;
+
+const std::vector<ShadowSpec>& rivals_of(bool is_exact) {
+    static const std::vector<ShadowSpec> exact{
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_main = true},
+        {.policy = ShadowPolicy::tinylfu, .window_share = 0.01},
+        {.policy = ShadowPolicy::lru},
+        {.policy = ShadowPolicy::arc},
+        {.policy = ShadowPolicy::tinylfu, .window_share = 0.6},
+    };
+    static const std::vector<ShadowSpec> sampled{
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_main = true},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.01, .fills_main = true},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.5, .fills_main = true},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0, .fills_main = true},
+    };
+    return is_exact ? exact : sampled;
+}
+
+} // namespace
+
+void GhostTable::reset(std::size_t ghosts) {
+    table_.clear();
+    table_.shrink_to_fit();
+    added_ = 0;
+    if (ghosts == 0) return;
+    // A third more room than ghosts: the buckets do not fill alike.
+    table_.assign((ghosts + ghosts / 3) / bucket * bucket + bucket, 0);
+    constexpr std::uint64_t ticks = 4'096;
+    tick_ = std::max<std::uint64_t>(ghosts / ticks, 1);
+    age_max_ = static_cast<std::uint32_t>(ghosts / tick_);
+}
+
+std::size_t GhostTable::begin_of(std::uint64_t hash) const {
+    return static_cast<std::size_t>((hash & 0xFFFFFFFF) * (table_.size() / bucket) >> 32) * bucket;
+}
+
+void GhostTable::add(std::uint64_t hash) {
+    if (table_.empty()) return;
+    ++added_;
+    const auto begin = table_.begin() + static_cast<std::ptrdiff_t>(begin_of(hash));
+    const auto oldest = std::max_element(begin, begin + bucket, [this](std::uint32_t a, std::uint32_t b) {
+        return (a == 0 ? 0x10000 : age_of(a)) < (b == 0 ? 0x10000 : age_of(b));
+    });
+    *oldest = print_of(hash) << 16 | now();
+}
+
+bool GhostTable::contains(std::uint64_t hash) const {
+    if (table_.empty()) return false;
+    const auto begin = table_.begin() + static_cast<std::ptrdiff_t>(begin_of(hash));
+    return std::any_of(begin, begin + bucket,
+                       [&](std::uint32_t ghost) { return ghost >> 16 == print_of(hash) && age_of(ghost) <= age_max_; });
+}
+
+AdaptivePolicy::AdaptivePolicy(SlotTable& slots, const SlotIndex& index) : slots_(slots), index_(index) { restart(0); }
+
+StorePolicy::Reads AdaptivePolicy::reads() const {
+    return {.count_max = count_max, .are_noted = true, .sample_mask = sample_mask()};
+}
+
+std::string_view AdaptivePolicy::followed() const { return shadow_policy_name(rivals_[leader_].spec.policy); }
+
+void AdaptivePolicy::announce(std::uint64_t hash, std::uint64_t weight) {
+    fit_sampling();
+    play(hash, weight);
+}
+
+void AdaptivePolicy::hit(SlotId slot, std::uint64_t hash) { play(hash, slots_[slot].weight()); }
+
+void AdaptivePolicy::add(SlotId slot, std::uint64_t hash, Arrival arrival) {
+    const bool was_main = arrival == Arrival::replaced && list_of(slot) == main;
+    if (is_exact()) {
+        place(slot, was_main ? main : small, 0);
+        if (!rivals_[leader_].shadow->contains(hash)) orphans_.push_back(hash);
+    } else {
+        place(slot, was_main || small_share_ == 0 || ghosts_.contains(hash) ? main : small, 0);
+    }
+}
+
+void AdaptivePolicy::remove(SlotId slot) {
+    lists_[list_of(slot)].unlink(slots_, slot);
+    slots_[slot].set_mark(slots_[slot].mark() | loose_bit);
+}
+
+void AdaptivePolicy::forget(std::uint64_t hash) {
+    if (!is_sampled(hash, sample_mask())) return;
+    for (Rival& rival : rivals_) rival.shadow->remove(hash);
+}
+
+SlotId AdaptivePolicy::victim() {
+    if (is_exact()) {
+        if (const SlotId orphan = find_orphan(); orphan != no_slot) return orphan;
+    }
+    return find_queue_victim();
+}
+
+std::vector<SlotId> AdaptivePolicy::order() const {
+    std::vector<SlotId> order;
+    for (const SlotList& list : lists_) list.append_to(slots_, order);
+    return order;
+}
+
+void AdaptivePolicy::resize(ShadowCapacity capacity) {
+    capacity_ = capacity;
+    for (Rival& rival : rivals_) rival.shadow->resize(shadow_capacity());
+}
+
+// --- The store's own queues
+
+AdaptivePolicy::List AdaptivePolicy::list_of(SlotId slot) const {
+    return (slots_[slot].mark() & main_bit) != 0 ? main : small;
+}
+
+void AdaptivePolicy::place(SlotId slot, List list, std::uint8_t count) {
+    slots_[slot].set_mark(list == main ? main_bit : 0);
+    slots_[slot].count.store(count, relaxed);
+    lists_[list].push_newest(slots_, slot);
+}
+
+double AdaptivePolicy::load(std::uint64_t weight, std::uint64_t entries) const {
+    return std::max(static_cast<double>(weight) / static_cast<double>(capacity_.weight_max),
+                    static_cast<double>(entries) / static_cast<double>(capacity_.entries_max));
+}
+
+SlotId AdaptivePolicy::find_queue_victim() {
+    while (!lists_[small].is_empty() && (load(small) > small_share_ + slack || lists_[main].is_empty())) {
+        const SlotId slot = lists_[small].oldest();
+        const auto count = slots_[slot].count.load(relaxed);
+        if (count < count_to_stay && !takes_over()) {
+            if (!is_exact()) ghosts_.add(MemoryStore::hash_of(slots_[slot].key()));
+            return slot;
+        }
+        lists_[small].unlink(slots_, slot);
+        place(slot, main, 0);
+        if (load(main) > 1 - small_share_ + slack) break;
+    }
+    return take_from_main();
+}
+
+SlotId AdaptivePolicy::take_from_main() {
+    if (lists_[main].is_empty()) return lists_[small].oldest();
+    for (;;) {
+        const SlotId slot = lists_[main].oldest();
+        const auto count = slots_[slot].count.load(relaxed);
+        if (count == 0) return slot;
+        lists_[main].unlink(slots_, slot);
+        place(slot, main, static_cast<std::uint8_t>(std::min(count, count_max) - 1));
+    }
+}
+
+bool AdaptivePolicy::takes_over() {
+    constexpr std::uint32_t one_in = 32;
+    return load(main) < 0.98 * (1 - small_share_) && ++let_go_ % one_in == 0;
+}
+
+// --- The rivals
+
+void AdaptivePolicy::fit_sampling() {
+    const std::uint64_t count = entries();
+    if (is_exact() ? count < exact_entries_max : count < restarted_entries_ * 2 && count > restarted_entries_ / 4)
+        return;
+    unsigned bits = 0;
+    if (count >= exact_entries_max) {
+        while (bits < sample_bits_max && count >> (bits + 1) >= sampled_entries_min) ++bits;
+    }
+    restart(bits);
+}
+
+// What is there is played to the new shadows, oldest first, so that they start with about what the store has.
+void AdaptivePolicy::restart(unsigned sample_bits) {
+    const bool was_exact = is_exact();
+    const ShadowSpec before = rivals_.empty() ? rivals_of(true).front() : rivals_[leader_].spec;
+    sample_bits_ = sample_bits;
+    restarted_entries_ = entries();
+    rivals_.clear();
+    orphans_.clear();
+    orphans_taken_ = 0;
+    for (const ShadowSpec& spec : rivals_of(is_exact())) {
+        rivals_.push_back({.spec = spec, .shadow = make_shadow_cache(spec, shadow_capacity())});
+    }
+    leader_ = 0;
+    for (std::size_t i = 0; i < rivals_.size() && was_exact == is_exact(); ++i) {
+        if (rivals_[i].spec.policy == before.policy && rivals_[i].spec.window_share == before.window_share) leader_ = i;
+    }
+    for (const SlotId slot : order()) {
+        const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
+        if (is_sampled(hash, sample_mask())) play(hash, slots_[slot].weight());
+    }
+    for (Rival& rival : rivals_) rival.misses = 0;
+    const std::uint64_t ghosts = restarted_entries_ * 9 / 10;
+    ghosts_.reset(is_exact() ? 0 : static_cast<std::size_t>(ghosts));
+    follow(leader_);
+}
+
+ShadowCapacity AdaptivePolicy::shadow_capacity() const {
+    return {.weight_max = capacity_.weight_max >> sample_bits_,
+            .entries_max = capacity_.entries_max == UINT64_MAX ? UINT64_MAX : capacity_.entries_max >> sample_bits_};
+}
+
+void AdaptivePolicy::play(std::uint64_t hash, std::uint64_t weight) {
+    if (!is_sampled(hash, sample_mask())) return;
+    const auto capped = static_cast<std::uint32_t>(std::min<std::uint64_t>(weight, UINT32_MAX));
+    const auto window = static_cast<double>(std::max<std::uint64_t>(10 * (entries() >> sample_bits_), 500));
+    const double fade = 1 - 1 / window;
+    bool is_missed = false;
+    for (Rival& rival : rivals_) {
+        const bool is_hit = rival.shadow->access(hash, capped);
+        rival.misses = rival.misses * fade + (is_hit ? 0 : 1);
+        is_missed = is_missed || !is_hit;
+    }
+    if (is_missed) elect();
+}
+
+void AdaptivePolicy::elect() {
+    std::size_t best = leader_;
+    for (std::size_t i = 0; i < rivals_.size(); ++i) {
+        if (rivals_[i].misses < rivals_[best].misses) best = i;
+    }
+    if (best == leader_) return;
+    const double lead = rivals_[leader_].misses - rivals_[best].misses;
+    if (lead > 0.5 * std::sqrt(rivals_[leader_].misses + rivals_[best].misses) + 2) follow(best);
+}
+
+void AdaptivePolicy::follow(std::size_t rival) {
+    rivals_[leader_].shadow->report_evicted(nullptr);
+    leader_ = rival;
+    orphans_.clear();
+    orphans_taken_ = 0;
+    if (!is_exact()) {
+        small_share_ = rivals_[leader_].spec.window_share;
+        return;
+    }
+    small_share_ = rivals_of(true).front().window_share;
+    const ShadowCache& shadow = *rivals_[leader_].shadow;
+    for (const SlotId slot : order()) {
+        const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
+        if (!shadow.contains(hash)) orphans_.push_back(hash);
+    }
+    rivals_[leader_].shadow->report_evicted(&orphans_);
+}
+
+SlotId AdaptivePolicy::find_orphan() {
+    constexpr std::size_t taken_max = 4'096;
+    while (orphans_taken_ < orphans_.size()) {
+        const std::uint64_t hash = orphans_[orphans_taken_++];
+        if (orphans_taken_ >= taken_max) {
+            orphans_.erase(orphans_.begin(), orphans_.begin() + static_cast<std::ptrdiff_t>(orphans_taken_));
+            orphans_taken_ = 0;
+        }
+        if (rivals_[leader_].shadow->contains(hash)) continue;
+        const SlotId slot =
+            index_.find(hash, [&](SlotId found) { return MemoryStore::hash_of(slots_[found].key()) == hash; });
+        if (slot != no_slot && (slots_[slot].mark() & loose_bit) == 0) return slot;
+    }
+    return no_slot;
+}
+
+} // namespace pillion

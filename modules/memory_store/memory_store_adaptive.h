@@ -1,0 +1,98 @@
+// The policy that follows whichever policy would hit most. Private to memory_store; the .cpp tells how it works.
+#pragma once
+
+#include "modules/memory_store/memory_store_policy.h"
+
+#include <memory>
+#include <vector>
+
+namespace pillion {
+
+// Keys that went lately, by 16 bits of their hash and 16 of the time they went, in buckets of eight: 5 bytes a ghost.
+class GhostTable {
+  public:
+    // Forgets all; then remembers about this many. 0 takes no memory.
+    void reset(std::size_t ghosts);
+    void add(std::uint64_t hash);
+    bool contains(std::uint64_t hash) const;
+    std::size_t bytes() const { return table_.capacity() * sizeof(std::uint32_t); }
+
+  private:
+    static constexpr std::size_t bucket = 8;
+    std::size_t begin_of(std::uint64_t hash) const;
+    std::uint32_t age_of(std::uint32_t ghost) const { return (now() - ghost) & 0xFFFF; }
+    std::uint32_t now() const { return static_cast<std::uint32_t>(added_ / tick_) & 0xFFFF; }
+    static std::uint32_t print_of(std::uint64_t hash) {
+        const auto print = static_cast<std::uint32_t>(hash >> 32) & 0xFFFF;
+        return print == 0 ? 1 : print;
+    }
+
+    std::vector<std::uint32_t> table_; // print << 16 | time; 0: none
+    std::uint64_t added_ = 0;
+    std::uint64_t tick_ = 1;
+    std::uint32_t age_max_ = 0;
+};
+
+class AdaptivePolicy final : public StorePolicy {
+  public:
+    AdaptivePolicy(SlotTable& slots, const SlotIndex& index);
+
+    Reads reads() const override;
+    void announce(std::uint64_t hash, std::uint64_t weight) override;
+    void add(SlotId slot, std::uint64_t hash, Arrival arrival) override;
+    void remove(SlotId slot) override;
+    void forget(std::uint64_t hash) override;
+    void hit(SlotId slot, std::uint64_t hash) override;
+    SlotId victim() override;
+    std::vector<SlotId> order() const override;
+    void resize(ShadowCapacity capacity) override;
+    std::size_t bytes() const override { return ghosts_.bytes(); }
+    std::string_view followed() const override;
+
+  private:
+    struct Rival {
+        ShadowSpec spec;
+        std::unique_ptr<ShadowCache> shadow;
+        double misses = 0; // of late
+    };
+    enum List : std::uint8_t { small, main };
+    // Bits of Slot::mark: in the main queue; in no queue, since it is about to go or be replaced.
+    static constexpr unsigned main_bit = 1;
+    static constexpr unsigned loose_bit = 2;
+
+    bool is_exact() const { return sample_bits_ == 0; }
+    std::uint64_t entries() const { return lists_[small].entries() + lists_[main].entries(); }
+    std::uint16_t sample_mask() const { return static_cast<std::uint16_t>((1U << sample_bits_) - 1); }
+    List list_of(SlotId slot) const;
+    void place(SlotId slot, List list, std::uint8_t count);
+    double load(std::uint64_t weight, std::uint64_t entries) const;
+    double load(List list) const { return load(lists_[list].weight(), lists_[list].entries()); }
+
+    void fit_sampling();
+    void restart(unsigned sample_bits);
+    ShadowCapacity shadow_capacity() const;
+    void play(std::uint64_t hash, std::uint64_t weight);
+    void elect();
+    void follow(std::size_t rival);
+    SlotId find_orphan();
+    SlotId find_queue_victim();
+    SlotId take_from_main();
+    bool takes_over();
+
+    SlotTable& slots_;
+    const SlotIndex& index_;
+    ShadowCapacity capacity_{};
+    SlotList lists_[2];
+    GhostTable ghosts_;
+    double small_share_ = 0.1;
+    std::uint32_t let_go_ = 0;
+
+    unsigned sample_bits_ = 0;
+    std::uint64_t restarted_entries_ = 0;
+    std::vector<Rival> rivals_;
+    std::size_t leader_ = 0;
+    std::vector<std::uint64_t> orphans_; // hashes of keys that the leader has let go of
+    std::size_t orphans_taken_ = 0;
+};
+
+} // namespace pillion
