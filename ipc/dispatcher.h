@@ -81,6 +81,11 @@ class Dispatcher final : public CallSink {
     // none was.
     bool drain(std::int64_t wait_ms_max);
 
+    // Runs a method for a part of Pillion itself, as if a client had called it. `done` comes once, from any thread,
+    // also from inside. Unknown names are -32601.
+    void run_own(std::string_view method, std::string_view params,
+                 std::function<void(const Result<std::string_view>&)> done);
+
     // Responses to requests that Pillion itself sent; unknown ones are logged.
     void set_response_handler(std::function<bool(const Message&)> handler) { response_handler_ = std::move(handler); }
     // On the reader thread, whenever the answers of direct calls have been handed to the outbox.
@@ -97,7 +102,7 @@ class Dispatcher final : public CallSink {
 
   private:
     struct Flight; // one run of a cached method that several requests wait for
-    class FlightSink;
+    struct OwnCall;
 
     void handle(const Message& message, const std::shared_ptr<BatchReply>& batch, Buffer* inline_out);
     void handle_batch();

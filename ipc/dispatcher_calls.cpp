@@ -42,6 +42,34 @@ struct Dispatcher::Flight final : CallSink, std::enable_shared_from_this<Flight>
     }
 };
 
+// A call whose answer stays in the house.
+struct Dispatcher::OwnCall final : CallSink, Call {
+    std::function<void(const Result<std::string_view>&)> done;
+    OwnCall(const Method& method, BufferPool& pool, std::function<void(const Result<std::string_view>&)> when_done)
+        : Call(method, pool, *this), done(std::move(when_done)) {}
+    void answered(Call&, const Result<std::string_view>& result) override { done(result); }
+    void progressed(Call&, double, std::string_view) override {}
+};
+
+void Dispatcher::run_own(std::string_view name, std::string_view params,
+                         std::function<void(const Result<std::string_view>&)> done) {
+    const Method* const method = host_.methods.resolve(name);
+    if (method == nullptr) {
+        const std::string_view near = host_.methods.nearest(name);
+        return done(fail(ErrorCode::method_not_found, "there is no method \"" + std::string(name.substr(0, 100)) + "\"",
+                         {}, std::string(near)));
+    }
+    const auto call = std::make_shared<OwnCall>(*method, host_.pools.buffers, std::move(done));
+    Buffer& text = call->text_.emplace(host_.pools.buffers);
+    text.prepare(name.size() + params.size() + 1);
+    text.append(name);
+    text.append(params);
+    call->name_ = text.view().substr(0, name.size());
+    call->params_ = text.view().substr(name.size());
+    call->received_ns_ = host_.clock.now_ns();
+    dispatch(call);
+}
+
 CallPtr Dispatcher::make_call(const Method& method, const Message& message, const std::shared_ptr<BatchReply>& batch) {
     auto call = std::make_shared<Call>(method, host_.pools.buffers, *this);
     Buffer& text = call->text_.emplace(host_.pools.buffers);

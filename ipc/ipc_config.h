@@ -33,8 +33,11 @@ PILLION_WIRE(
         pipeBytes,
         "Size that stdin and stdout are enlarged to where they are pipes and the system allows it; 0 leaves them.",
         between(0, 16.0 * 1024 * 1024), defaulted),
-    PILLION_FIELD(shutdownMs, "How long the end may take: accepted requests are finished within it.",
-                  between(0, 600'000), defaulted),
+    PILLION_FIELD(
+        shutdownMs,
+        "How long accepted requests may still take at the end, and how long a reader may pause while the last "
+        "answers are written, in milliseconds.",
+        between(0, 600'000), defaulted),
     PILLION_FIELD(cacheEntriesMax, "Answers kept in the response cache; 0 turns it off.", between(0, 1'000'000),
                   defaulted),
     PILLION_FIELD(cacheBytesMax, "Bytes of the response cache.", between(0, 4.0 * 1024 * 1024 * 1024), defaulted))

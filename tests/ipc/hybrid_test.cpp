@@ -112,3 +112,19 @@ TEST_CASE_METHOD(Shelf, "two members that are not at hand are both waited for", 
     waiting[0](LookResult{"a"});
     CHECK(wire.next().size() == 2);
 }
+
+TEST_CASE_METHOD(Shelf, "a part of Pillion itself can call a method, in whichever lane it runs", "[dispatcher]") {
+    std::vector<std::string> answers;
+    const auto keep = [&answers](const Result<std::string_view>& result) {
+        answers.push_back(result ? std::string(*result) : std::string(error_kind(result.error().code)));
+    };
+    wire.dispatcher->run_own("shelf.look", R"({"key":"far"})", keep);
+    REQUIRE(waiting.size() == 1);
+    CHECK(answers.empty());
+    waiting.front()(LookResult{"there"});
+    waiting.clear();
+    wire.dispatcher->run_own("shelf.look", R"({"kez":"far"})", keep);
+    wire.dispatcher->run_own("shelf.loo", {}, keep);
+    CHECK(answers == std::vector<std::string>{R"({"value":"there"})", "invalid_params", "method_not_found"});
+    CHECK(wire.is_silent());
+}
