@@ -75,6 +75,7 @@ void ChildProcess::wait_to_write() {
 
 void ChildProcess::flush_input() {
     bool is_over = false;
+    bool has_more = false;
     {
         const std::lock_guard lock(mutex_);
         while (!input_queue_.empty() && input_number_ >= 0) {
@@ -91,11 +92,12 @@ void ChildProcess::flush_input() {
             input_offset_ = 0;
         }
         is_over = is_over || (input_queue_.empty() && closes_input_);
-        waits_to_write_ = !input_queue_.empty() && !is_over;
+        has_more = !input_queue_.empty() && !is_over;
+        waits_to_write_ = has_more;
     }
     if (is_over)
         close_input_now();
-    else if (waits_to_write_)
+    else if (has_more)
         wait_to_write();
 }
 

@@ -68,7 +68,8 @@ void Guard::end() {
     const Descriptor process(process_table::open_descriptor(pid_));
     socket_.reset();
     pollfd end{process.number(), POLLIN, 0};
-    if (process.is_open()) ::poll(&end, 1, end_wait_ms_max);
+    while (process.is_open() && ::poll(&end, 1, end_wait_ms_max) < 0 && errno == EINTR) {
+    }
     ::waitpid(pid_, nullptr, WNOHANG);
     known_children().remove(pid_);
     pid_ = 0;

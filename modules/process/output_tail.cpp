@@ -32,22 +32,35 @@ std::size_t escape_length(std::string_view bytes) {
     return end == std::string_view::npos ? bytes.size() : end + 1;
 }
 
+bool is_plain(char byte) { return (byte >= 0x20 && byte < 0x7F) || byte == '\n' || byte == '\t'; }
+
+// How many bytes at the beginning need no second look; most text is nothing else.
+std::size_t plain_length(std::string_view bytes) {
+    const char* at = bytes.data();
+    const char* const end = at + bytes.size();
+    while (at != end && is_plain(*at)) ++at;
+    return static_cast<std::size_t>(at - bytes.data());
+}
+
 } // namespace
 
 std::string readable(std::string_view bytes) {
     std::string text;
     text.reserve(bytes.size());
     while (!bytes.empty()) {
+        if (const std::size_t plain = plain_length(bytes)) {
+            text += bytes.substr(0, plain);
+            bytes.remove_prefix(plain);
+            continue;
+        }
         if (const std::size_t escape = escape_length(bytes)) {
             bytes.remove_prefix(escape);
             continue;
         }
         const std::size_t length = sequence_length(bytes);
-        const auto first = static_cast<unsigned char>(bytes[0]);
-        const bool is_control = (first < 0x20 && first != '\n' && first != '\t') || first == 0x7F;
         if (length == 0)
             text += replacement;
-        else if (!is_control)
+        else if (length > 1)
             text += bytes.substr(0, length);
         bytes.remove_prefix(std::max<std::size_t>(length, 1));
     }

@@ -54,7 +54,15 @@ class Watched {
     }
     bool is_gone(int wait_ms = 0) const {
         pollfd end{descriptor_, POLLIN, 0};
-        return descriptor_ < 0 || ::poll(&end, 1, wait_ms) == 1;
+        if (descriptor_ < 0) return true;
+        const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+        for (;;) {
+            // SIGCHLD interrupts a poll.
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+            const int ready = ::poll(&end, 1, std::max(0, static_cast<int>(left.count())));
+            if (ready == 1) return true;
+            if (ready == 0) return false;
+        }
     }
     bool ends() const { return is_gone(30'000); }
 
