@@ -37,13 +37,14 @@ std::string request(int id, const std::string& method) {
     return "{\"jsonrpc\":\"2.0\",\"id\":" + std::to_string(id) + ",\"method\":\"" + method + "\"}\n";
 }
 
-double trip_us(PeerProcess& process, const std::string& method, int trips) {
+double trip_us(PeerProcess& process, const std::string& method, int trips, std::string_view result = "{}") {
     const Watch watch(process);
     const std::string text = request(7, method);
+    const std::string expected = "\"id\":7,\"result\":" + std::string(result);
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < trips; ++i) {
         process.write_all(text);
-        if (process.read_line().find("\"id\":7,\"result\":{}") == std::string_view::npos)
+        if (process.read_line().find(expected) == std::string_view::npos)
             throw PeerFailure("it answered something else");
     }
     const std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - start;
@@ -94,7 +95,7 @@ int main(int argc, char** argv) {
     pin_here();
     Report report("Backends", "proxied", "release");
     PeerFigure direct{.peer = "direct"}, proxied{.peer = "proxied"}, added{.peer = "proxied"};
-    PeerFigure ping{.peer = "ping"}, kept{.peer = "proxied"}, runs{.peer = "proxied"};
+    PeerFigure ping{.peer = "ping"}, kept{.peer = "proxied"}, list{.peer = "proxied"}, runs{.peer = "proxied"};
     try {
         const auto backend = PeerProcess::start({.name = "direct", .arguments = {echo_path}});
         const auto proxy = PeerProcess::start({.name = "proxied", .arguments = {proxy_path, echo_path}});
@@ -108,12 +109,13 @@ int main(int argc, char** argv) {
             added.samples.push_back(proxied.samples.back() - direct.samples.back());
             ping.samples.push_back(trip_us(*proxy, "rpc.ping", effort.trips));
             kept.samples.push_back(trip_us(*proxy, "echo/kept", effort.trips));
+            list.samples.push_back(trip_us(*proxy, "echo/kept/list", effort.trips, "{\"tools\":"));
             runs.samples.push_back(runs_of_equal_calls(*proxy));
         }
         proxy->stop();
         backend->stop();
     } catch (const PeerFailure& failure) {
-        kept.failure = proxied.failure = added.failure = runs.failure = failure.what();
+        kept.failure = list.failure = proxied.failure = added.failure = runs.failure = failure.what();
     }
     report.add({.key = "backend_call_us",
                 .title = "call, not cached",
@@ -132,6 +134,12 @@ int main(int argc, char** argv) {
                 .reference = "ping",
                 .goal = {.ratio_max = 1.5},
                 .figures = {ping, kept}});
+    report.add({.key = "backend_cached_list_us",
+                .title = "list of 8 KiB, cached",
+                .unit = "us",
+                .reference = "ping",
+                .goal = {.ratio_max = 1.5},
+                .figures = {ping, list}});
     report.add({.key = "backend_equal_calls",
                 .title = "calls of the backend for 100 equal ones",
                 .unit = "calls",

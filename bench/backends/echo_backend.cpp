@@ -1,5 +1,6 @@
 // The least that a JSON-RPC backend over lines can do: answers every request with an empty object under its id, and the
-// method `count` with the number of requests so far.
+// method `count` with the number of requests so far, `kept/list` with 8 KiB, as a server's list of tools is;
+// `read` takes 5 ms.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,10 +24,13 @@ int main() {
             const std::size_t at = line.find("\"id\":");
             if (at == std::string_view::npos) continue;
             ++requests;
+            if (line.find("\"method\":\"read\"") != std::string_view::npos) usleep(5000);
             const std::size_t id_end = line.find_first_of(",}", at);
+            const bool lists = line.find("\"method\":\"kept/list\"") != std::string_view::npos;
+            const std::string list = lists ? "{\"tools\":\"" + std::string(8192, 'x') + "\"}" : "{}";
             out.append("{\"jsonrpc\":\"2.0\",").append(line.substr(at, id_end - at)).append(",\"result\":");
             const bool counts = line.find("\"method\":\"count\"") != std::string_view::npos;
-            out.append(counts ? "{\"requests\":" + std::to_string(requests) + "}" : std::string("{}")).append("}\n");
+            out.append(counts ? "{\"requests\":" + std::to_string(requests) + "}" : list).append("}\n");
         }
         std::memmove(input, text.data(), text.size());
         used = text.size();
