@@ -170,7 +170,6 @@ std::int64_t PostgresResult::number(int row, int column) const {
     const std::string_view value = bytes(row, column);
     return value.size() == 8 ? read_number(value.data()) : 0;
 }
-bool PostgresResult::boolean(int row, int column) const { return bytes(row, column) == std::string_view("\1", 1); }
 std::int64_t PostgresResult::time_ms(int row, int column) const {
     return is_null(row, column) ? never_ms : number(row, column) / microseconds + epoch_2000_ms;
 }

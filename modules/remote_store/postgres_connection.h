@@ -53,8 +53,7 @@ class PostgresResult {
     std::uint64_t changed() const; // rows that an INSERT, UPDATE or DELETE touched
     bool is_null(int row, int column) const;
     std::string_view bytes(int row, int column) const;
-    std::int64_t number(int row, int column) const; // int8
-    bool boolean(int row, int column) const;
+    std::int64_t number(int row, int column) const;  // int8
     std::int64_t time_ms(int row, int column) const; // timestamptz; never_ms for null
 
   private:

@@ -169,12 +169,19 @@ std::string survey_of(const TypedTable& table, const std::string& schema) {
            (is_general(table) ? " GROUP BY space" : " HAVING count(*) > 0");
 }
 
+// Looks into the catalogue by queries: what to_regclass() and its kind know may be older than a lock that was waited
+// for.
+Result<bool> find_in_catalogue(PostgresConnection& connection, const char* sql, const std::string& schema) {
+    const auto found = PILLION_TRY(connection.ask({.sql = sql, .params = {PostgresParam::bytes(schema)}}));
+    return found.rows() > 0;
+}
+
 Result<int> read_version(PostgresConnection& connection, const std::string& schema) {
-    const std::string table = schema + ".schema_version";
-    const auto exists = PILLION_TRY(
-        connection.ask({.sql = "SELECT to_regclass($1::text) IS NOT NULL", .params = {PostgresParam::bytes(table)}}));
-    if (!exists.boolean(0, 0)) return 0;
-    const std::string sql = "SELECT coalesce(max(version), 0)::int8 FROM " + table;
+    constexpr const char* find_table =
+        "SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON "
+        "n.oid = c.relnamespace WHERE n.nspname = $1::text AND c.relname = 'schema_version'";
+    if (!PILLION_TRY(find_in_catalogue(connection, find_table, schema))) return 0;
+    const std::string sql = "SELECT coalesce(max(version), 0)::int8 FROM " + schema + ".schema_version";
     const auto version = PILLION_TRY(connection.ask({.sql = sql.c_str()}));
     return static_cast<int>(version.number(0, 0));
 }
@@ -219,10 +226,11 @@ Result<void> ensure_postgres_schema(PostgresConnection& connection, const std::s
         {.sql = "SELECT pg_advisory_xact_lock(hashtext($1::text))::text", .params = {PostgresParam::bytes(lock)}}));
     const int version = PILLION_TRY(read_version(connection, name));
     // CREATE SCHEMA IF NOT EXISTS wants a right that is not needed where the schema is there.
-    const auto exists = PILLION_TRY(connection.ask(
-        {.sql = "SELECT to_regnamespace($1::text) IS NOT NULL", .params = {PostgresParam::bytes(name)}}));
-    const std::string create = "CREATE SCHEMA " + name;
-    if (!exists.boolean(0, 0)) PILLION_TRY(connection.ask({.sql = create.c_str()}));
+    constexpr const char* find_schema = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1::text";
+    if (!PILLION_TRY(find_in_catalogue(connection, find_schema, name))) {
+        const std::string create = "CREATE SCHEMA " + name;
+        PILLION_TRY(connection.ask({.sql = create.c_str()}));
+    }
     for (int next = version; next < latest; ++next) {
         for (const std::string& sql : migrations[static_cast<std::size_t>(next)]) {
             PILLION_TRY(connection.ask({.sql = sql.c_str()}));

@@ -6,6 +6,7 @@
 #include "tests/support/server_process.h"
 
 #include <algorithm>
+#include <atomic>
 #include <pwd.h>
 
 namespace pillion::test {
@@ -56,7 +57,7 @@ class PostgresServer {
     std::string folder() const { return folder_.path(); }
     // What psql prints for a statement, columns separated by |.
     std::string sql(const std::string& statement, const std::string& database = "postgres") const {
-        const std::string file = folder_.path() + "/statement.sql";
+        const std::string file = folder_.path() + "/statement" + std::to_string(statements_++) + ".sql";
         std::ofstream(file) << statement;
         return output_of(programs_ + "/psql -X -q -A -t -v ON_ERROR_STOP=1 -h " + folder_.path() + " -U pillion -d " +
                          database + " -f " + file);
@@ -87,6 +88,7 @@ class PostgresServer {
     }
 
     const passwd* owner_;
+    mutable std::atomic<int> statements_{0};
     TemporaryFolder folder_;
     std::string programs_;
     ServerProcess process_; // last: ends before the folder goes
