@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t predictions_max = 16;
 constexpr double absence_half_lives_max = 3;
+constexpr std::int64_t minutes_max = 1 << 30; // a stored time past the year 4000 is damage
 
 using Changes = PredictionModel::Changes;
 
@@ -41,20 +42,21 @@ Result<void> write_changes(Database& database, const std::string& scope, const C
     return {};
 }
 
-// The weightiest first, so that a store with more than fits loses the least.
+// The newest first, so that a store with more than fits loses what was not used for longest.
 Result<Changes> read_rows(Database& database, const PredictorOptions& options) {
     Changes rows;
     const std::string_view scope{options.scope};
     Statement names = PILLION_TRY(database.prepare(
-        "SELECT hash, name, weight, minutes FROM prediction_name WHERE scope = ? ORDER BY minutes DESC LIMIT ?"));
-    names.with(scope, static_cast<std::int64_t>(options.names_max));
+        "SELECT hash, name, weight, minutes FROM prediction_name WHERE scope = ? AND minutes BETWEEN 0 AND ? "
+        "ORDER BY minutes DESC LIMIT ?"));
+    names.with(scope, minutes_max, static_cast<std::int64_t>(options.names_max));
     while (PILLION_TRY(names.step()))
         rows.names.push_back({static_cast<std::uint64_t>(names.integer(0)), std::string(names.text(1)), names.number(2),
                               static_cast<std::uint32_t>(names.integer(3))});
     Statement contexts = PILLION_TRY(
         database.prepare("SELECT last, before, total, minutes, successors FROM prediction_context WHERE scope = ? "
-                         "ORDER BY minutes DESC LIMIT ?"));
-    contexts.with(scope, static_cast<std::int64_t>(options.contexts_max));
+                         "AND minutes BETWEEN 0 AND ? ORDER BY minutes DESC LIMIT ?"));
+    contexts.with(scope, minutes_max, static_cast<std::int64_t>(options.contexts_max));
     while (PILLION_TRY(contexts.step()))
         rows.contexts.push_back({static_cast<std::uint64_t>(contexts.integer(0)),
                                  static_cast<std::uint64_t>(contexts.integer(1)), contexts.number(2),
@@ -236,7 +238,7 @@ void Predictor::save() {
         is_armed_ = false;
         if (store_ == nullptr) return;
         store = store_;
-        *changes = model_->take_changes(options_.save_rows_max);
+        *changes = model_->take_changes(std::max<std::size_t>(options_.save_rows_max, 1));
         if (model_->unsaved() > 0) arm();
     }
     store->write(
@@ -252,7 +254,7 @@ void Predictor::stop() {
             if (store_ == nullptr) return;
             store = store_;
             if (std::exchange(is_armed_, false)) timers_->cancel(timer_);
-            *changes = model_->take_changes(options_.save_rows_max);
+            *changes = model_->take_changes(std::max<std::size_t>(options_.save_rows_max, 1));
             if (model_->unsaved() == 0) store_ = nullptr;
         }
         store->write(

@@ -10,9 +10,9 @@
 //     judge.used("spellcheck", PreloadUse::was_there); // a hit: 40 ms saved
 //     judge.worth();                                   // precision, recall, time saved, what was wasted
 //
-// Both are owned by the module that uses them; any thread may call. Observing takes about half a microsecond, predicting
-// one or two, also with 100,000 names; what takes longer
-// says so. With nothing observed they hold a few hundred bytes.
+// Both are owned by the module that uses them; any thread may call. Observing takes about half a microsecond,
+// predicting one or two, also with 100,000 names; what takes longer says so. With nothing observed they hold a few
+// hundred bytes.
 #pragma once
 
 #include "ipc/base/clock.h"

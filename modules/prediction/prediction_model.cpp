@@ -146,6 +146,8 @@ void PredictionModel::drop_lightest_name() {
     names_bytes_ -= name.bytes + name_overhead;
     names_weight_ = std::max(0.0, names_weight_ - weight);
     name.text.reset();
+    unsaved_names_ -= name.is_unsaved ? 1 : 0;
+    name.is_unsaved = false;
     name.generation = (name.generation + 1) & (0xFFFFFFFFu >> place_bits);
     free_places_.push_back(static_cast<std::uint32_t>(*lightest));
     ++forgotten_;
@@ -165,7 +167,7 @@ void PredictionModel::touch_name(NameId id, std::uint32_t minutes) {
     keep_top(id);
     if (is_tracking_ && !name.is_unsaved) {
         name.is_unsaved = true;
-        unsaved_names_.push_back(id);
+        ++unsaved_names_;
     }
 }
 
@@ -239,6 +241,7 @@ LearnedContext& PredictionModel::context(NameId last, NameId before, std::uint32
                           .before = lightest->before == 0 ? 0 : name_of(lightest->before).hash,
                           .is_name = false});
         }
+        unsaved_contexts_ -= lightest->is_unsaved;
         *lightest = {};
         lightest->last = last;
         lightest->before = before;
@@ -272,7 +275,7 @@ void PredictionModel::add(LearnedContext& context, NameId next, std::uint32_t mi
     context.minutes = std::max<std::uint32_t>(context.minutes, minutes) & 0x7FFFFFFFu;
     if (is_tracking_ && context.is_unsaved == 0) {
         context.is_unsaved = 1;
-        unsaved_contexts_.emplace_back(context.last, context.before);
+        ++unsaved_contexts_;
     }
 }
 
@@ -353,6 +356,37 @@ void PredictionModel::note_dropped(const Dropped& dropped) {
     if (is_tracking_ && dropped_.size() < dropped_max) dropped_.push_back(dropped);
 }
 
+void PredictionModel::take_names(Changes& changes, std::size_t rows_max) {
+    for (; unsaved_names_ > 0 && changes.names.size() < rows_max; ++name_cursor_) {
+        if (name_cursor_ >= names_.size()) name_cursor_ = 0;
+        Name& name = names_[name_cursor_];
+        if (!name.is_unsaved) continue;
+        name.is_unsaved = false;
+        --unsaved_names_;
+        changes.names.push_back({name.hash, std::string(name.text.get(), name.bytes), name.weight, name.minutes});
+    }
+}
+
+void PredictionModel::take_contexts(Changes& changes, std::size_t rows_max) {
+    for (; unsaved_contexts_ > 0 && changes.contexts.size() < rows_max; ++context_cursor_) {
+        if (context_cursor_ >= contexts_.size()) context_cursor_ = 0;
+        LearnedContext& found = contexts_[context_cursor_];
+        if (found.is_unsaved == 0) continue;
+        found.is_unsaved = 0;
+        --unsaved_contexts_;
+        if (!is_known(found.last) || (found.before != 0 && !is_known(found.before))) continue;
+        ContextRow row{name_of(found.last).hash,
+                       found.before == 0 ? 0 : name_of(found.before).hash,
+                       found.total,
+                       found.minutes,
+                       {}};
+        for (const Successor& successor : found.successors)
+            if (successor.weight > 0 && is_known(successor.name))
+                append(row.successors, successor, name_of(successor.name).hash);
+        changes.contexts.push_back(std::move(row));
+    }
+}
+
 PredictionModel::Changes PredictionModel::take_changes(std::size_t rows_max) {
     Changes changes;
     std::size_t rows = 0;
@@ -364,25 +398,8 @@ PredictionModel::Changes PredictionModel::take_changes(std::size_t rows_max) {
         else
             changes.dropped_contexts.emplace_back(dropped.last, dropped.before);
     }
-    for (; !unsaved_names_.empty() && rows < rows_max; ++rows) {
-        const NameId id = unsaved_names_.back();
-        unsaved_names_.pop_back();
-        if (!is_known(id)) continue;
-        name_of(id).is_unsaved = false;
-        changes.names.push_back({name_of(id).hash, std::string(text(id)), name_of(id).weight, name_of(id).minutes});
-    }
-    for (; !unsaved_contexts_.empty() && rows < rows_max; ++rows) {
-        const auto [last, before] = unsaved_contexts_.back();
-        unsaved_contexts_.pop_back();
-        const LearnedContext* const found = find_context(last, before);
-        if (found == nullptr || !is_known(last) || (before != 0 && !is_known(before))) continue;
-        const_cast<LearnedContext*>(found)->is_unsaved = 0;
-        ContextRow row{name_of(last).hash, before == 0 ? 0 : name_of(before).hash, found->total, found->minutes, {}};
-        for (const Successor& successor : found->successors)
-            if (successor.weight > 0 && is_known(successor.name))
-                append(row.successors, successor, name_of(successor.name).hash);
-        changes.contexts.push_back(std::move(row));
-    }
+    take_names(changes, rows_max - rows);
+    take_contexts(changes, rows_max - rows - changes.names.size());
     return changes;
 }
 
@@ -432,8 +449,7 @@ void PredictionModel::fill(PredictorStats& stats) const {
     stats.unsaved = unsaved();
     stats.bytes = sizeof *this + names_.capacity() * sizeof(Name) + index_.capacity() * sizeof(std::uint32_t) +
                   free_places_.capacity() * sizeof(std::uint32_t) + names_bytes_ +
-                  contexts_.capacity() * sizeof(LearnedContext) + unsaved_names_.capacity() * sizeof(NameId) +
-                  unsaved_contexts_.capacity() * sizeof(unsaved_contexts_[0]) + dropped_.capacity() * sizeof(Dropped);
+                  contexts_.capacity() * sizeof(LearnedContext) + dropped_.capacity() * sizeof(Dropped);
 }
 
 } // namespace pillion

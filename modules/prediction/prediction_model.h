@@ -80,9 +80,9 @@ class PredictionModel {
         std::vector<ContextRow> contexts{};
         std::vector<std::pair<std::uint64_t, std::uint64_t>> dropped_contexts{};
     };
-    // What changed since it was last taken, about so many rows.
+    // What changed since it was last taken, at most so many rows. Looks through the tables: up to a millisecond.
     Changes take_changes(std::size_t rows_max);
-    std::size_t unsaved() const { return unsaved_names_.size() + unsaved_contexts_.size() + dropped_.size(); }
+    std::size_t unsaved() const { return unsaved_names_ + unsaved_contexts_ + dropped_.size(); }
     // Takes in what was stored, without marking it changed. Names first. What is known already is left as it is.
     void restore(const NameRow& row);
     void restore(const ContextRow& row);
@@ -110,6 +110,8 @@ class PredictionModel {
     // What the allocator adds to a name's text.
     static constexpr std::size_t name_overhead = 16;
 
+    void take_names(Changes& changes, std::size_t rows_max);
+    void take_contexts(Changes& changes, std::size_t rows_max);
     const Name& name_of(NameId id) const { return names_[(id & place_mask) - 1]; }
     Name& name_of(NameId id) { return names_[(id & place_mask) - 1]; }
     NameId id_of(std::size_t place) const {
@@ -169,8 +171,11 @@ class PredictionModel {
     std::uint64_t random_ = 0x9E3779B97F4A7C15u;
     std::uint64_t forgotten_ = 0;
     std::uint64_t refused_ = 0;
-    std::vector<NameId> unsaved_names_;
-    std::vector<std::pair<NameId, NameId>> unsaved_contexts_;
+    // How many are marked unsaved, and where the search for them goes on.
+    std::size_t unsaved_names_ = 0;
+    std::size_t unsaved_contexts_ = 0;
+    std::size_t name_cursor_ = 0;
+    std::size_t context_cursor_ = 0;
     std::vector<Dropped> dropped_;
     bool is_tracking_ = false;
 };

@@ -193,6 +193,7 @@ TEST_CASE("damaged rows are left out", "[prediction]") {
         REQUIRE(session.store.write_and_wait([](Database& database) {
             return database.execute("INSERT INTO prediction_name VALUES ('test', 1, 'forged', 1e300, -5);"
                                     "INSERT INTO prediction_name VALUES ('test', 2, '', 1, 1);"
+                                    "INSERT INTO prediction_name VALUES ('test', 3, 'late', 1, 9000000000);"
                                     "INSERT INTO prediction_context VALUES ('test', 1, 0, 9e999, 1, x'0102');"
                                     "INSERT INTO prediction_context VALUES ('test', 77, 78, 1, 1, x'');");
         }));
@@ -201,6 +202,7 @@ TEST_CASE("damaged rows are left out", "[prediction]") {
     REQUIRE(session.predictor.load());
     CHECK(session.predictor.stats().names == 2);
     CHECK(session.predictor.predict_after("a", 1)[0].name == "b");
+    CHECK(session.predictor.predict_after("a", 1)[0].probability > 0.8);
 }
 
 TEST_CASE("a full model whose changes wait to be written stays within 16 MiB", "[prediction]") {
