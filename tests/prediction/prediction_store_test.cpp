@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <thread>
 
 using namespace pillion;
 
@@ -221,4 +222,23 @@ TEST_CASE("a full model whose changes wait to be written stays within 16 MiB", "
         REQUIRE(predictor.forget());
     }
     store.stop();
+}
+
+TEST_CASE("threads may observe, predict, save and forget at the same time", "[prediction]") {
+    const Folder folder;
+    ManualClock clock;
+    Session session(folder, clock);
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 3; ++thread)
+        threads.emplace_back([&session, thread] {
+            PredictionContext context;
+            for (int round = 0; round < 2000; ++round) {
+                session.predictor.observe("t" + std::to_string(thread) + "-" + std::to_string(round % 7), context);
+                if (round % 5 == 0) static_cast<void>(session.predictor.predict(3, 0.1, context));
+            }
+        });
+    for (int round = 0; round < 10; ++round) session.timers.advance_ms(5000);
+    CHECK(session.predictor.forget());
+    for (std::thread& thread : threads) thread.join();
+    CHECK(session.predictor.stats().observations == 6000);
 }
