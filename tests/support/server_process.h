@@ -5,7 +5,6 @@
 #include "tests/support/temporary_folder.h"
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <condition_variable>
 #include <cstdlib>
 #include <dirent.h>
@@ -123,7 +122,7 @@ class ServerProcess {
     bool is_over_ = false;
 };
 
-// What a program prints; fails the test where it does not succeed.
+// What a program prints; throws where it does not succeed.
 inline std::string output_of(const std::string& command) {
     FILE* const pipe = popen((command + " 2>&1").c_str(), "r");
     if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
