@@ -81,7 +81,7 @@ class BackgroundLoader {
     std::size_t loading_ = 0;
     std::vector<std::string> watched_idle_{}, watched_memory_{}; // not loaded yet by their rule
     std::map<std::string, std::uint64_t> memory_costs_{};        // as measured the last time
-    double cpu_percent_ = 100; // at the last look; busy until it is known
+    double cpu_percent_ = 100;                                   // at the last look; busy until it is known
     std::int64_t looked_ns_ = 0;
     int idle_ticks_ = 0;
     std::optional<TimerId> tick_{}, sweep_{};

@@ -18,7 +18,8 @@ std::string quoted(std::string_view name) { return "\"" + std::string(name) + "\
 
 // An error of a component says which one; those of a process or of a check say so already.
 Error named(const ComponentEntry& entry, Error error) {
-    if (error.message.find(quoted(entry.name)) == std::string::npos)
+    if (error.message.find(quoted(entry.name)) == std::string::npos &&
+        !error.message.starts_with("'" + entry.name + "'"))
         error.message = "component " + quoted(entry.name) + ": " + error.message;
     return error;
 }

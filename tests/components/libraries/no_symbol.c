@@ -1,0 +1,2 @@
+/* A shared object that is no component. */
+int something_else = 1;
