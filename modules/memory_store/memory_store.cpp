@@ -138,6 +138,24 @@ PutOutcome MemoryStore::put(std::string_view key, std::uint64_t hash, std::strin
     return found != no_slot ? PutOutcome::replaced : PutOutcome::added;
 }
 
+bool MemoryStore::simulate(std::uint64_t hash, std::uint64_t weight_bytes) {
+    Engine& engine = *engine_;
+    const std::string_view key(reinterpret_cast<const char*>(&hash), sizeof(hash));
+    const std::uint64_t key_hash = hash_of(key);
+    if (read(key, key_hash, 0, [](std::string_view, const EntryInfo&) {})) return true;
+    if (weight_bytes > engine.entry_weight_max.load(relaxed)) return false;
+    const auto record_bytes = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::max(weight_bytes, simulated_weight_min) - simulated_weight_min, UINT32_MAX));
+    char* const block = Block::create_hollow(key, record_bytes);
+    const std::lock_guard guard(engine.mutex);
+    engine.buffers.prepare();
+    engine.drain();
+    engine.policy->announce(key_hash, simulated_weight_min + record_bytes);
+    engine.insert(sizeof(hash), key_hash, block, record_bytes, 0, PutOptions{});
+    engine.refresh_reads();
+    return false;
+}
+
 bool MemoryStore::remove(std::string_view key, std::uint64_t hash, RemovalCause cause) {
     Engine& engine = *engine_;
     const std::lock_guard guard(engine.mutex);

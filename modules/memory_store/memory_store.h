@@ -48,7 +48,7 @@ Result<void> check_memory_store_config(const MemoryStoreConfig& config);
 
 struct EntryInfo {
     std::int64_t gone_at_ms = never_ms;
-    std::int64_t last_access_ms = 0; // of the last read, else of the write; within 256 ms
+    std::int64_t last_access_ms = 0; // of the last read, else of the write; within 1,024 ms
     std::uint64_t weight_bytes = 0;  // key, record and overhead
     std::uint32_t accesses = 0;      // reads since it was written; stays at its highest value
     std::uint8_t priority = 5;       // 1 (goes first) .. 10 (stays longest); heeded by the policy `priority`
@@ -140,6 +140,11 @@ class MemoryStore {
     MemoryStoreConfig config() const;
     // Makes do with this share (0..1] of the limits, for scarce memory, or grows back with 1. How many bytes went.
     std::uint64_t set_share(double share);
+
+    // A request of a simulation: a read, and where it misses a put, of an entry that weighs this much (at least
+    // simulated_weight_min) but holds nothing. True for a hit. Only for a store that is used for nothing else.
+    static constexpr std::uint64_t simulated_weight_min = entry_overhead_bytes + sizeof(std::uint64_t);
+    bool simulate(std::uint64_t hash, std::uint64_t weight_bytes);
 
     // Called for each entry that goes or is refused, whatever the cause, with the store locked: must be short and not
     // call the store. Set before use.

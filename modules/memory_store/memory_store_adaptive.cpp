@@ -2,7 +2,7 @@
 // of late. Which one that is changes with the work: recency wins here, frequency there, and a loop needs one that
 // stands firm.
 //
-// Up to 8,192 entries the shadows have the store's own capacity and see every request, and the store *imitates* the
+// Up to 16,384 entries the shadows have the store's own capacity and see every request, and the store *imitates* the
 // leader: what must go is an entry that the leader does not have (an orphan), the one it let go of first. Whatever the
 // leader holds comes into the store with its next request, so that the store becomes what the leader is, in one
 // turnover at most and without moving anything. (Subramanian, Smaragdakis, Loh, "Adaptive Caches: Effective Shaping of
@@ -30,7 +30,7 @@ namespace {
 constexpr auto relaxed = std::memory_order_relaxed;
 constexpr std::uint8_t count_max = 3;
 constexpr std::uint8_t count_to_stay = 2;
-constexpr std::uint64_t exact_entries_max = 8'192;
+constexpr std::uint64_t exact_entries_max = 16'384;
 constexpr std::uint64_t sampled_entries_min = 2'048; // of a miniature
 constexpr unsigned sample_bits_max = 10;
 constexpr double slack = 1e-9;

@@ -9,7 +9,7 @@ namespace {
 constexpr auto relaxed = std::memory_order_relaxed;
 
 std::uint32_t coarse_time(std::int64_t now_ms) {
-    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_ms / 256, 0, UINT32_MAX));
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(now_ms / Slot::access_tick_ms, 0, UINT32_MAX));
 }
 
 // Counts exactly up to 64, but for what two processors do at once; then one in 16 reads adds 16, so that they do not

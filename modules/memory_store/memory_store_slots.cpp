@@ -17,15 +17,25 @@ constexpr std::size_t pins_bytes = alignof(std::max_align_t);
 
 Pins& pins_of(char* block) { return *reinterpret_cast<Pins*>(block - pins_bytes); }
 
+char* allocate(std::size_t bytes, bool is_counted) {
+    const std::size_t before = is_counted ? pins_bytes : 0;
+    char* const block = static_cast<char*>(::operator new(before + bytes)) + before;
+    if (is_counted) new (block - pins_bytes) Pins(1);
+    return block;
+}
+
 } // namespace
 
 char* Block::create(std::string_view key, std::string_view record) {
-    const bool is_counted = record.size() >= large_record_bytes;
-    const std::size_t before = is_counted ? pins_bytes : 0;
-    char* const block = static_cast<char*>(::operator new(before + key.size() + record.size())) + before;
-    if (is_counted) new (block - pins_bytes) Pins(1);
+    char* const block = allocate(key.size() + record.size(), record.size() >= large_record_bytes);
     if (!key.empty()) std::memcpy(block, key.data(), key.size());
     if (!record.empty()) std::memcpy(block + key.size(), record.data(), record.size());
+    return block;
+}
+
+char* Block::create_hollow(std::string_view key, std::uint32_t record_bytes) {
+    char* const block = allocate(key.size(), is_large(record_bytes));
+    std::memcpy(block, key.data(), key.size());
     return block;
 }
 

@@ -23,6 +23,8 @@ class Block {
     static constexpr std::uint32_t large_record_bytes = 16 * 1024;
 
     static char* create(std::string_view key, std::string_view record);
+    // For simulations: takes the place of a record of this size, but has none.
+    static char* create_hollow(std::string_view key, std::uint32_t record_bytes);
     static bool is_large(std::uint32_t record_bytes) { return record_bytes >= large_record_bytes; }
     // The block is created with one pin; it goes with the last. Small blocks have only that one.
     static void pin(char* block);
@@ -30,10 +32,12 @@ class Block {
 };
 
 struct Slot {
+    static constexpr std::int64_t access_tick_ms = 1'024;
+
     char* block = nullptr; // null: free
     std::atomic<std::int64_t> gone_at_ms{never_ms};
     std::uint32_t record_bytes = 0;
-    std::atomic<std::uint32_t> last_access{0}; // in 256 ms since the epoch
+    std::atomic<std::uint32_t> last_access{0}; // in access_tick_ms since the epoch
     std::atomic<std::uint32_t> accesses{0};
     std::uint16_t key_bytes = 0;
     // The policy's: how often the entry was used, raised by readers where the policy wants it.
@@ -52,7 +56,7 @@ struct Slot {
     bool is_gone(std::int64_t now_ms) const { return gone_at_ms.load(std::memory_order_relaxed) <= now_ms; }
     EntryInfo info() const {
         return {.gone_at_ms = gone_at_ms.load(std::memory_order_relaxed),
-                .last_access_ms = std::int64_t{last_access.load(std::memory_order_relaxed)} * 256,
+                .last_access_ms = std::int64_t{last_access.load(std::memory_order_relaxed)} * access_tick_ms,
                 .weight_bytes = weight(),
                 .accesses = accesses.load(std::memory_order_relaxed),
                 .priority = priority()};
