@@ -155,21 +155,18 @@ class Subject final : public Contender {
         return found && *found ? decode_record((*found)->record)->payload.size() : 0;
     }
     void settle() override {
-        const auto done = store_.write_and_wait([](Database&) -> Result<void> { return {}; });
-        if (!done) throw std::runtime_error(done.error().message);
-        // Not inside the writer's transaction.
         auto database = Database::open({.path = store_.path()});
         if (!database || !database->execute("PRAGMA wal_checkpoint(TRUNCATE)"))
             throw std::runtime_error("no checkpoint");
     }
-    double get_many_microseconds(const std::vector<std::string>& keys) {
+    double get_many_rate(const std::vector<std::string>& keys) {
         std::vector<TierKey> tier_keys;
         for (const std::string& key : keys) tier_keys.push_back({.space = "bench", .name = key});
         const Stopwatch watch;
         for (std::size_t at = 0; at + 64 <= tier_keys.size(); at += 64)
             for (const auto& found : disk_.find_many(std::span(tier_keys).subspan(at, 64)))
                 if (!found || !*found) throw std::runtime_error("a key is missing");
-        return watch.microseconds_each(tier_keys.size() / 64 * 64);
+        return 1e6 / watch.microseconds_each(tier_keys.size() / 64 * 64);
     }
     double puts_of_a_commit() const {
         return static_cast<double>(puts_) / static_cast<double>(std::max<std::uint64_t>(store_.stats().commits, 1));
@@ -185,37 +182,26 @@ class Subject final : public Contender {
     std::uint64_t puts_ = 0;
 };
 
-struct Figures {
-    double fill = 0;
-    double replace = 0;
-    double get = 0;
-};
+double fill_rate(Contender& contender, const Effort& effort, Keys keys) {
+    const Stopwatch watch;
+    for (std::uint64_t number = 0; number < effort.rows; ++number) contender.put(key_of(number, keys), next_value());
+    contender.finish_puts();
+    return 1e6 / watch.microseconds_each(effort.rows);
+}
 
-Figures measure(Contender& contender, const Effort& effort, Keys keys) {
-    Figures figures;
-    {
-        const Stopwatch watch;
-        for (std::uint64_t number = 0; number < effort.rows; ++number)
-            contender.put(key_of(number, keys), next_value());
-        contender.finish_puts();
-        figures.fill = 1e6 / watch.microseconds_each(effort.rows);
-    }
-    {
-        const Stopwatch watch;
-        for (std::uint64_t count = 0; count < effort.replacements; ++count)
-            contender.put(key_of(mix(count) % effort.rows, keys), next_value());
-        contender.finish_puts();
-        figures.replace = 1e6 / watch.microseconds_each(effort.replacements);
-    }
-    contender.settle();
-    for (const bool is_warm : {false, true}) {
-        const Stopwatch watch;
-        for (std::uint64_t count = 0; count < effort.gets; ++count)
-            if (contender.get(key_of(mix(count + 7) % effort.rows, keys)) != value_bytes)
-                throw std::runtime_error("a value is missing or has another size");
-        if (is_warm) figures.get = 1e6 / watch.microseconds_each(effort.gets);
-    }
-    return figures;
+double replace_rate(Contender& contender, const Effort& effort) {
+    const Stopwatch watch;
+    for (std::uint64_t count = 0; count < effort.replacements; ++count)
+        contender.put(key_of(mix(count) % effort.rows, Keys::hashed), next_value());
+    contender.finish_puts();
+    return 1e6 / watch.microseconds_each(effort.replacements);
+}
+
+double get_rate(Contender& contender, const std::vector<std::string>& keys) {
+    const Stopwatch watch;
+    for (const std::string& key : keys)
+        if (contender.get(key) != value_bytes) throw std::runtime_error("a value is missing or has another size");
+    return 1e6 / watch.microseconds_each(keys.size());
 }
 
 struct Rows {
@@ -247,26 +233,41 @@ void add(Row& row, double ours, double theirs) {
     row.figures[1].samples.push_back(theirs);
 }
 
+// Slices that alternate, each a sample of its own: whatever else the machine does falls on both.
+void measure_gets(const Effort& effort, Reference& reference, Subject& subject, Rows& rows) {
+    constexpr std::uint64_t slices = 10;
+    for (std::uint64_t slice = 0; slice <= slices; ++slice) {
+        std::vector<std::string> keys;
+        for (std::uint64_t count = 0; count < effort.gets / slices; ++count)
+            keys.push_back(key_of(mix(slice << 32 | count) % effort.rows, Keys::hashed));
+        const double theirs = get_rate(reference, keys);
+        const double ours = get_rate(subject, keys);
+        const double many = subject.get_many_rate(keys);
+        if (slice == 0) continue; // to warm up
+        add(rows.get, ours, theirs);
+        add(rows.get_many, many, theirs);
+    }
+}
+
 void measure_round(const Effort& effort, Rows& rows, double& puts_of_a_commit) {
-    for (const Keys keys : {Keys::hashed, Keys::in_order}) {
+    {
         const Folder folder;
         Reference reference(folder);
-        const Figures theirs = measure(reference, effort, keys);
         Subject subject(folder);
-        const Figures ours = measure(subject, effort, keys);
-        if (keys == Keys::in_order) {
-            add(rows.fill_in_order, ours.fill, theirs.fill);
-            continue;
-        }
-        add(rows.get, ours.get, theirs.get);
-        add(rows.replace, ours.replace, theirs.replace);
-        add(rows.fill, ours.fill, theirs.fill);
-        std::vector<std::string> wanted;
-        for (std::uint64_t count = 0; count < effort.gets / 4; ++count)
-            wanted.push_back(key_of(mix(count + 9) % effort.rows, keys));
-        add(rows.get_many, 1e6 / subject.get_many_microseconds(wanted), theirs.get);
+        const double theirs = fill_rate(reference, effort, Keys::hashed);
+        add(rows.fill, fill_rate(subject, effort, Keys::hashed), theirs);
+        const double their_replacing = replace_rate(reference, effort);
+        add(rows.replace, replace_rate(subject, effort), their_replacing);
         puts_of_a_commit = subject.puts_of_a_commit();
+        reference.settle();
+        subject.settle();
+        measure_gets(effort, reference, subject, rows);
     }
+    const Folder folder;
+    Reference reference(folder);
+    Subject subject(folder);
+    const double theirs = fill_rate(reference, effort, Keys::in_order);
+    add(rows.fill_in_order, fill_rate(subject, effort, Keys::in_order), theirs);
 }
 
 int run(const std::vector<std::string>& arguments) {

@@ -1,4 +1,5 @@
-// Of hits only one in eight is noted, as eight uses: enough to tell what is hot, and cheap.
+// Of hits only one in eight is noted, as eight uses: enough to tell what is hot, and cheap. Notes are written once a
+// minute: each write puts pages into the journal, from where reads are slower than from the mapped file.
 #include "ipc/base/log.h"
 #include "modules/disk_store/disk_engine.h"
 
@@ -13,7 +14,7 @@ constexpr std::uint64_t hits_noted = 8;
 // Spread by the golden ratio: every eighth would always meet the same ones of a loop.
 constexpr bool is_noted(std::uint64_t hit) { return (hit * 0x9e3779b97f4a7c15ULL) >> 61 == 0; }
 
-constexpr std::size_t touches_max = 4096;
+constexpr std::size_t touches_max = 16'384; // keys; more are not noted until these are written
 constexpr std::int64_t touches_kept_ms = 60'000;
 constexpr std::size_t gets_in_a_look = 64; // bounds how long one look keeps the journal from being folded in
 constexpr std::int64_t rows_in_a_look = 4096;
@@ -242,12 +243,14 @@ void DiskStore::Engine::touch(std::int64_t hash, std::int64_t uses) {
     const std::int64_t now_ms = clock.wall_ms();
     {
         const std::lock_guard lock(touches_mutex);
-        DiskTouch& touch = touches[hash];
-        touch.uses += uses;
-        touch.used_ms = now_ms;
         if (touches_flushed_ms == 0) touches_flushed_ms = now_ms;
         const std::int64_t kept_ms = now_ms - touches_flushed_ms;
-        if (touches.size() < touches_max && kept_ms >= 0 && kept_ms < touches_kept_ms) return;
+        if (touches.size() < touches_max || touches.contains(hash)) {
+            DiskTouch& touch = touches[hash];
+            touch.uses += uses;
+            touch.used_ms = now_ms;
+        }
+        if (kept_ms >= 0 && kept_ms < touches_kept_ms) return;
     }
     flush_touches();
 }

@@ -1,4 +1,4 @@
-// Checksums are XXH3-64 of the record, seeded with the key's hash and the time it is gone: a record in another key's
+// Checksums are XXH3-64 of the record, mixed with the key's hash and the time it is gone: a record in another key's
 // place, or with another end, does not pass.
 #include "modules/disk_store/disk_table.h"
 
@@ -9,10 +9,11 @@
 namespace pillion {
 
 const std::vector<const char*> disk_migrations{
+    // In front what a get needs: SQLite decodes a row from its beginning.
     "CREATE TABLE disk_entries (hash INTEGER PRIMARY KEY, value_id INTEGER NOT NULL, gone_at INTEGER,"
+    " checksum INTEGER NOT NULL, space BLOB NOT NULL, name BLOB NOT NULL, parts BLOB NOT NULL,"
     " created INTEGER NOT NULL, bytes INTEGER NOT NULL, made_in INTEGER NOT NULL, priority INTEGER NOT NULL,"
-    " uses INTEGER NOT NULL, used INTEGER NOT NULL, checksum INTEGER NOT NULL, space BLOB NOT NULL,"
-    " name BLOB NOT NULL, parts BLOB NOT NULL);"
+    " uses INTEGER NOT NULL, used INTEGER NOT NULL);"
     "CREATE TABLE disk_values (id INTEGER PRIMARY KEY, record BLOB NOT NULL);"
     "CREATE TABLE disk_totals (entries INTEGER NOT NULL, bytes INTEGER NOT NULL);"
     "INSERT INTO disk_totals VALUES (0, 0)"};
@@ -22,9 +23,9 @@ namespace {
 constexpr std::int64_t row_bytes = 96; // what a row costs besides its key and its value
 
 std::int64_t checksum_of(std::string_view record, std::int64_t hash, std::int64_t gone_at_ms) {
-    const std::uint64_t seed =
-        static_cast<std::uint64_t>(hash) ^ (static_cast<std::uint64_t>(gone_at_ms) * 0x9e3779b97f4a7c15ULL);
-    return static_cast<std::int64_t>(XXH3_64bits_withSeed(record.data(), record.size(), seed));
+    const std::uint64_t where =
+        static_cast<std::uint64_t>(hash) + static_cast<std::uint64_t>(gone_at_ms) * XXH_PRIME64_1;
+    return static_cast<std::int64_t>(XXH3_64bits(record.data(), record.size()) ^ XXH64_avalanche(where));
 }
 
 // Ends a look at rows before its end.
@@ -125,7 +126,7 @@ Result<void> put_entry(Database& database, const TierKey& key, std::int64_t hash
     const auto glance = glance_record(value.record);
     const std::int64_t bytes = disk_bytes(key, value);
     Statement& put = *PILLION_TRY(database.prepared(
-        "INSERT INTO disk_entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?9, ?10, ?11) ON CONFLICT (hash) DO "
+        "INSERT INTO disk_entries VALUES (?1, ?2, ?3, ?8, ?9, ?10, ?11, ?4, ?5, ?6, ?7, 0, 0) ON CONFLICT (hash) DO "
         "UPDATE SET gone_at = excluded.gone_at, created = excluded.created, bytes = excluded.bytes, made_in = "
         "excluded.made_in, priority = excluded.priority, checksum = excluded.checksum, space = excluded.space, name = "
         "excluded.name, parts = excluded.parts"));
