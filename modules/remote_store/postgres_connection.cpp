@@ -1,6 +1,7 @@
-// Each query is followed by a Sync, so that an error concerns only its own query and each is its own transaction. All
-// are sent before the first answer is awaited; libpq's buffers take what the socket does not, and both directions are
-// served while waiting, so neither side can block the other.
+// All queries are sent before the first answer is awaited; libpq's buffers take what the socket does not, and both
+// directions are served while waiting, so neither side can block the other. A Sync ends a transaction and makes the
+// server send what it has: after each query an error concerns only that query; after all of them they share a
+// transaction and few system calls.
 #include "modules/remote_store/postgres_connection.h"
 
 #include "ipc/base/shared_library.h"
@@ -279,7 +280,7 @@ Error PostgresConnection::error_of(const pg_result& result) const {
                 (state.empty() ? "" : " (SQLSTATE " + state + ")")};
 }
 
-Result<void> PostgresConnection::send(const PostgresQuery& query) {
+Result<PostgresConnection::Sent> PostgresConnection::send(const PostgresQuery& query) {
     const Libpq& library = libpq();
     std::vector<const char*> values;
     std::vector<int> sizes;
@@ -290,19 +291,28 @@ Result<void> PostgresConnection::send(const PostgresQuery& query) {
     }
     const int count = static_cast<int>(query.params.size());
     int sent = 1;
+    Sent what = Sent::query;
     if (query.name.empty()) {
         sent = library.PQsendQueryParams(connection_, query.sql, count, nullptr, values.data(), sizes.data(),
                                          formats.data(), binary);
     } else {
         const std::string name(query.name);
-        if (!prepared_.contains(name)) sent = library.PQsendPrepare(connection_, name.c_str(), query.sql, 0, nullptr);
-        if (sent == 1) prepared_.insert(name);
+        if (!prepared_.contains(name)) {
+            sent = library.PQsendPrepare(connection_, name.c_str(), query.sql, 0, nullptr);
+            prepared_.insert(name);
+            what = Sent::preparation_and_query;
+        }
         if (sent == 1) {
             sent = library.PQsendQueryPrepared(connection_, name.c_str(), count, values.data(), sizes.data(),
                                                formats.data(), binary);
         }
     }
-    if (sent != 1 || library.PQpipelineSync(connection_) != 1) return std::unexpected(lost());
+    if (sent != 1) return std::unexpected(lost());
+    return what;
+}
+
+Result<void> PostgresConnection::sync() {
+    if (libpq().PQpipelineSync(connection_) != 1) return std::unexpected(lost());
     return {};
 }
 
@@ -322,12 +332,22 @@ Result<pg_result*> PostgresConnection::next(Patience& patience) {
     return library.PQgetResult(connection_);
 }
 
+// Closes the connection on an error after which it is of no use.
+Result<void> PostgresConnection::check_alive(const pg_result& result) {
+    const char* const state = libpq().PQresultErrorField(&result, PG_DIAG_SQLSTATE);
+    if (state != nullptr && std::ranges::find(fatal_states, std::string_view(state)) == fatal_states.end()) return {};
+    Error error = error_of(result);
+    close();
+    return std::unexpected(std::move(error));
+}
+
 Result<void> PostgresConnection::exchange(std::span<const PostgresQuery> queries, const Answered& answered) {
     if (connection_ == nullptr) return fail(ErrorCode::unavailable, where_ + " is not connected");
     const Libpq& library = libpq();
     std::size_t bytes = 0;
     for (const PostgresQuery& query : queries) {
         PILLION_TRY(send(query));
+        PILLION_TRY(sync());
         for (const PostgresParam& param : query.params) bytes += static_cast<std::size_t>(param.size());
     }
     // A statement has its own limit at the server; what travels may take a little longer.
@@ -352,13 +372,7 @@ Result<void> PostgresConnection::exchange(std::span<const PostgresQuery> queries
             is_error = status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK;
             kept = std::move(result);
             if (!is_error) continue;
-            const char* const state = library.PQresultErrorField(kept.get(), PG_DIAG_SQLSTATE);
-            if (state == nullptr || std::ranges::find(fatal_states, std::string_view(state)) != fatal_states.end()) {
-                Error error = error_of(*kept);
-                kept.reset();
-                close();
-                return std::unexpected(std::move(error));
-            }
+            PILLION_TRY(check_alive(*kept));
         }
         if (is_error) {
             // A statement that could not be prepared is unknown (26000) at its next use, which begins afresh.
@@ -368,6 +382,49 @@ Result<void> PostgresConnection::exchange(std::span<const PostgresQuery> queries
         }
     }
     return {};
+}
+
+Result<bool> PostgresConnection::exchange_together(std::span<const PostgresQuery> queries, const Answered& answered) {
+    if (connection_ == nullptr) return fail(ErrorCode::unavailable, where_ + " is not connected");
+    const Libpq& library = libpq();
+    std::size_t bytes = 0;
+    std::vector<Sent> sent;
+    for (const PostgresQuery& query : queries) {
+        sent.push_back(PILLION_TRY(send(query)));
+        for (const PostgresParam& param : query.params) bytes += static_cast<std::size_t>(param.size());
+    }
+    PILLION_TRY(sync());
+    Patience patience(command_ms_ + command_ms_ / 4, bytes);
+    std::size_t index = 0; // of the query whose answer is next
+    bool is_preparation = !sent.empty() && sent[0] == Sent::preparation_and_query;
+    bool is_failed = false;
+    int empty_in_a_row = 0;
+    while (true) {
+        std::unique_ptr<pg_result, PostgresResultEnd> result(PILLION_TRY(next(patience)));
+        if (!result) {
+            if (++empty_in_a_row > 2 || library.PQstatus(connection_) == CONNECTION_BAD) return std::unexpected(lost());
+            continue;
+        }
+        empty_in_a_row = 0;
+        const ExecStatusType status = library.PQresultStatus(result.get());
+        if (status == PGRES_PIPELINE_SYNC) break;
+        if (is_failed) continue;
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            PILLION_TRY(check_alive(*result));
+            is_failed = true;
+        } else if (is_preparation) {
+            is_preparation = false;
+        } else {
+            answered(index, PostgresResult(result.release()));
+            if (++index < queries.size()) is_preparation = sent[index] == Sent::preparation_and_query;
+        }
+    }
+    // What came after the error was not prepared.
+    for (std::size_t i = index; is_failed && i < queries.size(); ++i) {
+        const bool was_prepared = sent[i] == Sent::query || (i == index && !is_preparation);
+        if (!was_prepared) prepared_.erase(std::string(queries[i].name));
+    }
+    return !is_failed;
 }
 
 Result<PostgresResult> PostgresConnection::ask(const PostgresQuery& query) {

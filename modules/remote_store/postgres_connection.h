@@ -77,13 +77,19 @@ class PostgresConnection {
     // closes the connection; queries may be left without an answer.
     using Answered = std::function<void(std::size_t index, Result<PostgresResult> answer)>;
     Result<void> exchange(std::span<const PostgresQuery> queries, const Answered& answered);
+    // The same as one transaction, which costs a fraction. False where a query failed: then nothing was changed, and
+    // the answers up to it are those of the queries before it.
+    Result<bool> exchange_together(std::span<const PostgresQuery> queries, const Answered& answered);
     Result<PostgresResult> ask(const PostgresQuery& query);
     // Reads what has come, and takes the notifications among it.
     Result<std::vector<std::string>> take_notifications();
 
   private:
     Result<void> connect();
-    Result<void> send(const PostgresQuery& query);
+    enum class Sent : std::uint8_t { query, preparation_and_query };
+    Result<Sent> send(const PostgresQuery& query);
+    Result<void> sync();
+    Result<void> check_alive(const pg_result& result);
     Result<pg_result*> next(Patience& patience);
     Error lost();
     Error connection_error() const;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 namespace pillion {
 
@@ -159,22 +160,54 @@ void PostgresLink::count_hit(const RemoteCall& call) {
     if (is_new) ++hits_count_;
 }
 
+// All calls as one transaction first. If one of them fails nothing has changed, and each is sent on its own. Calls go
+// in the order of their keys, as they do in every sidecar, so that no two wait for each other's rows.
 Result<void> PostgresLink::exchange(std::span<RemoteCall> calls) {
     std::vector<RemoteCall*> sent;
-    std::vector<Contents> contents;
-    std::vector<PostgresQuery> queries;
     for (RemoteCall& call : calls) {
         if (!call.outcome) sent.push_back(&call);
     }
-    contents.reserve(sent.size()); // parameters point into it
-    queries.reserve(sent.size());
-    for (const RemoteCall* const call : sent) {
-        contents.push_back(call->kind == RemoteCall::Kind::put ? contents_of(call->value.record) : Contents());
-        queries.push_back(query_of(*call, contents.back()));
+    std::ranges::stable_sort(sent, {},
+                             [](const RemoteCall* call) { return std::tie(call->key.space, call->key.name); });
+    if (sent.size() == 1 || !PILLION_TRY(exchange_together(sent))) PILLION_TRY(exchange_singly(sent));
+    if (clock_.now_ns() - hits_written_ns_ > hits_interval_ns) return write_hits();
+    return {};
+}
+
+Result<bool> PostgresLink::exchange_together(std::span<RemoteCall* const> calls) {
+    const Prepared prepared = prepare(calls);
+    const Result<bool> is_done =
+        connection_.exchange_together(prepared.queries, [&](std::size_t index, Result<PostgresResult> answer) {
+            RemoteCall& call = *calls[index];
+            if (call.kind == RemoteCall::Kind::get) call.outcome = read(call, *answer);
+        });
+    for (RemoteCall* const call : calls) {
+        // A get that saw a put of the same transaction may have seen what was taken back.
+        if (!is_done || !*is_done) {
+            call->outcome.reset();
+        } else if (!call->outcome) {
+            call->outcome = std::optional<TierValue>();
+        }
     }
+    return is_done;
+}
+
+PostgresLink::Prepared PostgresLink::prepare(std::span<RemoteCall* const> calls) const {
+    Prepared prepared;
+    prepared.contents.reserve(calls.size()); // parameters point into it
+    prepared.queries.reserve(calls.size());
+    for (const RemoteCall* const call : calls) {
+        prepared.contents.push_back(call->kind == RemoteCall::Kind::put ? contents_of(call->value.record) : Contents());
+        prepared.queries.push_back(query_of(*call, prepared.contents.back()));
+    }
+    return prepared;
+}
+
+Result<void> PostgresLink::exchange_singly(std::span<RemoteCall* const> calls) {
+    const Prepared prepared = prepare(calls);
     std::vector<RemoteCall*> refused;
-    PILLION_TRY(connection_.exchange(queries, [&](std::size_t index, Result<PostgresResult> answer) {
-        RemoteCall& call = *sent[index];
+    PILLION_TRY(connection_.exchange(prepared.queries, [&](std::size_t index, Result<PostgresResult> answer) {
+        RemoteCall& call = *calls[index];
         if (answer) {
             call.outcome = read(call, *answer);
         } else if (call.kind == RemoteCall::Kind::put && answer.error().code == ErrorCode::invalid_params) {
@@ -183,9 +216,7 @@ Result<void> PostgresLink::exchange(std::span<RemoteCall> calls) {
             call.outcome = std::unexpected(answer.error());
         }
     }));
-    PILLION_TRY(put_plain(refused));
-    if (clock_.now_ns() - hits_written_ns_ > hits_interval_ns) return write_hits();
-    return {};
+    return put_plain(refused);
 }
 
 Result<void> PostgresLink::put_plain(std::span<RemoteCall* const> refused) {

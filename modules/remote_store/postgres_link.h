@@ -50,6 +50,13 @@ class PostgresLink final : public RemoteLink {
     PostgresQuery query_of(const RemoteCall& call, const Contents& contents) const;
     PostgresQuery plain_query_of(const RemoteCall& call, const Contents& contents) const;
     RemoteOutcome read(const RemoteCall& call, const PostgresResult& result);
+    struct Prepared {
+        std::vector<Contents> contents;
+        std::vector<PostgresQuery> queries; // with views into the contents
+    };
+    Prepared prepare(std::span<RemoteCall* const> calls) const;
+    Result<bool> exchange_together(std::span<RemoteCall* const> calls);
+    Result<void> exchange_singly(std::span<RemoteCall* const> calls);
     Result<void> put_plain(std::span<RemoteCall* const> refused);
     void count_hit(const RemoteCall& call);
     Result<Page> page(const PostgresTable& table, const TierSelection& selection, std::string& cursor);

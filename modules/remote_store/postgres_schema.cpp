@@ -148,10 +148,15 @@ PostgresTable make_table(const TypedTable& table, const std::string& schema) {
         ") AND ($3::timestamptz IS NULL OR created_at < $3) AND (expires_at IS NULL OR expires_at > $4::timestamptz)" +
         in_space_or_all(5) + " ORDER BY " + (is_one_of_many ? "space, " : "") + "key_digest LIMIT " +
         std::to_string(postgres_page_rows);
-    out.count_hits = "UPDATE " + name + " AS kept SET hits = hits + read.count FROM unnest($2::bytea[], $3::int8[]" +
-                     (is_general(table) ? ", $4::text[]) AS read(key, count, space)" : ") AS read(key, count)") +
-                     " WHERE app = $1 AND key_digest = " + digest_of("read.key") +
-                     (is_general(table) ? " AND kept.space = read.space" : "");
+    // Never waits for a row, so that it is no part of a deadlock.
+    const std::string read = is_general(table)
+                                 ? "unnest($2::bytea[], $3::int8[], $4::text[]) AS read(key, count, space)"
+                                 : "unnest($2::bytea[], $3::int8[]) AS read(key, count)";
+    out.count_hits = "WITH free AS (SELECT kept.ctid AS row, read.count FROM " + name + " AS kept JOIN " + read +
+                     " ON kept.key_digest = " + digest_of("read.key") +
+                     (is_general(table) ? " AND kept.space = read.space" : "") +
+                     " WHERE kept.app = $1 FOR UPDATE OF kept SKIP LOCKED) UPDATE " + name +
+                     " AS kept SET hits = hits + free.count FROM free WHERE kept.ctid = free.row";
     out.get_name = out.name + "_get";
     out.put_name = out.name + "_put";
     out.put_plain_name = out.name + "_put_plain";
