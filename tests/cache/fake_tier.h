@@ -134,8 +134,8 @@ struct CacheFixture {
         request.key = {key, {}};
         request.bytes = bytes;
         const auto outcome = std::make_shared<CachePutOutcome>();
-        cache->put(std::move(request), [outcome](Result<CachePutOutcome> answer) {
-            if (answer) *outcome = std::move(*answer);
+        cache->put(std::move(request), [outcome](const Result<CachePutOutcome>& answer) {
+            if (answer) *outcome = *answer;
         });
         return *outcome;
     }
@@ -160,8 +160,8 @@ struct CacheFixture {
     }
     CacheInvalidated invalidate(CacheSelection selection) {
         const auto outcome = std::make_shared<CacheInvalidated>();
-        cache->invalidate(std::move(selection), [outcome](Result<CacheInvalidated> answer) {
-            if (answer) *outcome = std::move(*answer);
+        cache->invalidate(std::move(selection), [outcome](const Result<CacheInvalidated>& answer) {
+            if (answer) *outcome = *answer;
         });
         return *outcome;
     }
