@@ -14,7 +14,8 @@ namespace {
 
 constexpr int looks = 4; // of a sample, each at another place
 constexpr std::int64_t rows_of_a_look = 16;
-constexpr std::size_t part_that_goes = 8; // one in so many of a sample
+constexpr std::uint64_t removals_max = 20'000; // in one commit, where a quota was lowered: the next one goes on
+constexpr std::size_t part_that_goes = 8;      // one in so many of a sample
 
 double worth(const DiskRow& row, std::int64_t now_ms) {
     const double seconds = static_cast<double>(std::max<std::int64_t>(now_ms - row.created_ms, 0)) / 1000.0 + 1.0;
@@ -42,7 +43,7 @@ Result<void> DiskEviction::make_room(Database& database, std::int64_t bytes, std
                                      std::int64_t now_ms, DiskChange& change) {
     const std::int64_t goal = bytes_max - bytes_max / 64; // a little further, so that not every commit has to
     std::int64_t left = bytes;
-    while (left > goal) {
+    while (left > goal && change.evicted + change.expired < removals_max) {
         sample_.clear();
         for (int look = 0; look < looks; ++look) PILLION_TRY(add_sample(database));
         if (sample_.empty()) return {};

@@ -9,7 +9,8 @@ namespace pillion {
 
 class DiskEviction {
   public:
-    // Removes entries until at most `bytes_max` bytes are left of `bytes`.
+    // Removes entries until at most `bytes_max` bytes are left of `bytes`, or so many went that it is enough for one
+    // commit.
     Result<void> make_room(Database& database, std::int64_t bytes, std::int64_t bytes_max, std::int64_t now_ms,
                            DiskChange& change);
     // Looks at the next `rows` entries on a round through all of them, and removes what is gone.

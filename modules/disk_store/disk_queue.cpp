@@ -25,7 +25,9 @@ void DiskOperation::answer(const Result<void>& result) {
 
 bool DiskQueue::add(DiskOperation& operation, std::uint64_t bytes_max) {
     const std::lock_guard lock(mutex_);
-    if (operation.kind == DiskOperation::Kind::put && bytes_ + operation.bytes() > bytes_max) return false;
+    // One that is larger than the whole queue has to wait for nothing.
+    const bool fits = bytes_ == 0 || bytes_ + operation.bytes() <= bytes_max;
+    if (operation.kind == DiskOperation::Kind::put && !fits) return false;
     operation.sequence = ++sequence_;
     bytes_ += operation.bytes();
     waiting_.push_back(std::move(operation));

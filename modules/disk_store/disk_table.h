@@ -1,9 +1,12 @@
 // The tier's tables and what is asked of them, on a connection that the caller has. Keys and what is known of them are
 // apart from values, so that looking through all keys reads few pages. Private to the module; no state.
+//
+// Large values are in the table too: of 256 KiB to 4 MiB, files of their own are read at twice the speed but written no
+// faster, and a crash would leave files that nothing refers to.
 #pragma once
 
 #include "modules/cache_entry/cache_entry.h"
-#include "modules/storage/database.h"
+#include "modules/storage/storage.h"
 
 #include <functional>
 

@@ -250,6 +250,15 @@ TEST_CASE("what the disk does not keep up with is refused, not kept waiting", "[
     CHECK(refused == 6);
 }
 
+TEST_CASE("a value larger than the queue is written where nothing else waits", "[disk_store]") {
+    DiskFixture disk;
+    disk.options = {.queued_bytes_max = 50'000};
+    auto& it = disk.open();
+    const std::string record(3'000'000, 'v');
+    REQUIRE(it.put(key("a"), record));
+    CHECK(it.read(key("a")) == record);
+}
+
 TEST_CASE("keys are listed in pages, each once", "[disk_store]") {
     DiskFixture disk;
     auto& it = *disk.it;
