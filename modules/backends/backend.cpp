@@ -12,6 +12,7 @@ namespace pillion {
 namespace {
 
 constexpr std::size_t abandoned_max = 1024;
+constexpr std::int64_t refresh_pause_ns = 1'000'000'000;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
 // Members of `_meta` that are Pillion's own; foreign ones have a '/' or '.' in their name (MCP's convention).
@@ -524,22 +525,41 @@ Result<void> Backend::notify(std::string_view method, std::string_view params) {
     return {};
 }
 
-// Drops what a notification, in either direction, makes void.
+// Drops what a notification, in either direction, makes void. Capability lists are asked again at once, so that they
+// can be given while it sleeps.
 void Backend::void_by(Turn& turn, std::string_view notification, std::string_view params) {
     if (!rules_.invalidates(notification)) return;
     const auto uri =
         notification == "notifications/resources/updated" ? backend_json::find_text(params, "uri") : std::nullopt;
+    struct List {
+        std::string key, method, params;
+        const BackendCacheRule* rule;
+    };
+    std::vector<List> lists;
     std::set<std::string> methods;
+    const std::int64_t now_ns = host_.clock.now_ns();
+    cache_.visit([&](const std::string& key, const KeptAnswer& kept) {
+        // One that calls its lists changed whenever they are asked is not asked for ever.
+        const bool is_echo = kept.is_refreshed && now_ns - kept.stored_ns < refresh_pause_ns;
+        if (rules_.is_capability_list(kept.method) && BackendRules::is_invalidated(*kept.rule, notification) &&
+            !is_echo)
+            lists.push_back({key, kept.method, kept.params, kept.rule});
+    });
     counts_.invalidations += cache_.erase_if([&](const KeptAnswer& kept) {
         if (!BackendRules::is_invalidated(*kept.rule, notification)) return false;
         if (uri && !kept.uri.empty() && kept.uri != *uri) return false;
         methods.insert(kept.method);
         return true;
     });
-    if (host_.memory == nullptr) return;
     for (const std::string& method : methods)
-        if (rules_.is_capability_list(method))
+        if (host_.memory != nullptr && rules_.is_capability_list(method))
             turn.after([self = shared_from_this(), method] { self->host_.memory->forget(self->name_, method); });
+    if (state_ != BackendState::ready) return;
+    // A run that began before the change is not joined.
+    std::erase_if(shared_, [&](const auto& entry) {
+        return entry.second->rule != nullptr && BackendRules::is_invalidated(*entry.second->rule, notification);
+    });
+    for (List& list : lists) refresh(turn, list.method, list.params, list.rule, std::move(list.key));
 }
 
 std::size_t Backend::invalidate(std::string_view method, std::string_view tag) {

@@ -24,6 +24,7 @@ struct KeptAnswer {
     std::int64_t stored_ns = 0;
     std::optional<std::int64_t> ttl_ms{}; // absent: until invalidated
     bool is_suspect = false;              // kept from an earlier process: given, and asked again when one runs
+    bool is_refreshed = false;            // asked by ourselves, not by a caller
 };
 
 class BackendCache {

@@ -139,7 +139,8 @@ void Backend::keep(Turn& turn, const FlightPtr& flight, std::string_view result)
                     .params = flight->params,
                     .rule = flight->rule,
                     .stored_ns = host_.clock.now_ns(),
-                    .ttl_ms = flight->rule->ttlMs};
+                    .ttl_ms = flight->rule->ttlMs,
+                    .is_refreshed = flight->kind == FlightKind::refresh};
     bool is_private = false;
     if (spec_.kind == BackendKind::mcp) {
         if (backend_json::find_member(result, "isError") == "true") return;

@@ -84,6 +84,8 @@ struct BackendSpec {
 // What bounds on single fields cannot say; `name` stands in the error.
 Result<void> check_backend_spec(const std::string& name, const BackendSpec& spec);
 
+Result<void> check_backend_specs(const std::map<std::string, BackendSpec>& specs);
+
 // The framing that is spoken.
 bool speaks_headers(const BackendSpec& spec);
 std::int64_t idle_ms(const BackendSpec& spec);

@@ -113,6 +113,11 @@ Result<void> check_backend_spec(const std::string& name, const BackendSpec& spec
     return {};
 }
 
+Result<void> check_backend_specs(const std::map<std::string, BackendSpec>& specs) {
+    for (const auto& [name, spec] : specs) PILLION_TRY(check_backend_spec(name, spec));
+    return {};
+}
+
 Backends::Backends(Host host)
     : host_([&host] {
           if (!host.random) host.random = own_random();
@@ -127,7 +132,7 @@ void Backends::on_notification(std::function<void(const BackendNotification&)> l
 }
 
 Result<void> Backends::configure(std::map<std::string, BackendSpec> specs) {
-    for (const auto& [name, spec] : specs) PILLION_TRY(check_backend_spec(name, spec));
+    PILLION_TRY(check_backend_specs(specs));
     std::vector<std::string> gone;
     {
         const std::lock_guard lock(mutex_);
@@ -152,8 +157,16 @@ Result<void> Backends::declare(const std::string& name, BackendSpec spec) {
                                                         host_.client, host_.memory, host_.version, host_.random,
                                                         changed_, notified_});
     }
-    if (old) old->stop([old](const Result<void>&) {}); // holds it until it has ended
+    if (old) retire(std::move(old));
     return {};
+}
+
+// Stops one that is declared no more, and keeps it until it has ended.
+void Backends::retire(std::shared_ptr<Backend> old) {
+    old->stop([](const Result<void>&) {});
+    const std::lock_guard lock(mutex_);
+    std::erase_if(retired_, [](const auto& backend) { return backend->status().state == BackendState::stopped; });
+    retired_.push_back(std::move(old));
 }
 
 bool Backends::remove(const std::string& name) {
@@ -165,7 +178,7 @@ bool Backends::remove(const std::string& name) {
         old = std::move(at->second);
         backends_.erase(at);
     }
-    old->stop([old](const Result<void>&) {});
+    retire(std::move(old));
     return true;
 }
 
@@ -223,6 +236,7 @@ void Backends::stop_all(std::function<void()> done) {
     {
         const std::lock_guard lock(mutex_);
         stopped_ = true;
+        all = retired_;
         for (const auto& [name, backend] : backends_) all.push_back(backend);
     }
     const auto countdown = std::make_shared<Countdown>(all.size() + 1, std::move(done));

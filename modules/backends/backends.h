@@ -241,12 +241,14 @@ class Backends {
 
   private:
     Result<std::shared_ptr<Backend>> find(std::string_view name) const;
+    void retire(std::shared_ptr<Backend> old);
 
     const Host host_;
     std::function<void(const BackendChange&)> changed_;
     std::function<void(const BackendNotification&)> notified_;
     mutable std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Backend>, std::less<>> backends_; // guarded by mutex_
+    std::vector<std::shared_ptr<Backend>> retired_;                         // are ending; guarded by mutex_
     bool stopped_ = false;                                                  // guarded by mutex_
 };
 

@@ -190,6 +190,40 @@ TEST_CASE_METHOD(BackendsFixture, "MCP's capability lists are kept until they ch
     CHECK(std::get<1>(notifications[1]) == "notifications/tools/list_changed");
 }
 
+TEST_CASE_METHOD(BackendsFixture, "a list that has changed is asked again at once, but not for ever", "[backends]") {
+    declare(mcp());
+    call("tools/list");
+    shake_hands();
+    process().answer(process().last()["id"], {{"tools", 1}});
+    const auto written = process().written.size();
+    process().notify("notifications/tools/list_changed", json::object());
+    REQUIRE(process().written.size() == written + 1);
+    const auto joined = call("tools/list");
+    CHECK(process().written.size() == written + 1);
+    process().answer(process().last()["id"], {{"tools", 2}});
+    CHECK(joined->value == json{{"tools", 2}});
+    CHECK(cached("tools/list") == json{{"tools", 2}});
+    process().notify("notifications/tools/list_changed", json::object());
+    CHECK(process().written.size() == written + 1);
+    CHECK_FALSE(cached("tools/list"));
+}
+
+TEST_CASE_METHOD(BackendsFixture, "a call behind a change does not join a run from before it", "[backends]") {
+    declare(mcp());
+    const auto before = call("tools/list");
+    shake_hands();
+    const json first = process().last()["id"];
+    process().notify("notifications/tools/list_changed", json::object());
+    const auto after = call("tools/list");
+    CHECK(process().last()["id"] != first);
+    process().answer(first, {{"tools", "old"}});
+    CHECK(before->value == json{{"tools", "old"}});
+    CHECK(after->answers == 0);
+    process().answer(process().last()["id"], {{"tools", "new"}});
+    CHECK(after->value == json{{"tools", "new"}});
+    CHECK(cached("tools/list") == json{{"tools", "new"}});
+}
+
 TEST_CASE_METHOD(BackendsFixture, "what an MCP result says of its own time counts", "[backends]") {
     declare(mcp());
     call("tools/list");
