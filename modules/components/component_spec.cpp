@@ -92,8 +92,8 @@ Result<void> check_rules(const std::string& name, const ComponentSpec& spec) {
 std::string_view component_kind_name(ComponentKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
 
 RestartRule restart_rule_of(const ComponentSpec& spec) {
-    const bool runs_on = spec.kind == ComponentKind::service || spec.kind == ComponentKind::backend;
-    return spec.restart.rule.value_or(runs_on ? RestartRule::on_failure : RestartRule::never);
+    const bool is_service = spec.kind == ComponentKind::service; // backends come up again by rules of their own
+    return spec.restart.rule.value_or(is_service ? RestartRule::on_failure : RestartRule::never);
 }
 
 bool is_component_name(std::string_view name) {

@@ -59,7 +59,7 @@ struct ComponentHealth {
 };
 
 struct ComponentRestart {
-    std::optional<RestartRule> rule{}; // by kind: services and backends onFailure, the rest never
+    std::optional<RestartRule> rule{}; // by kind: services onFailure, the rest never
     std::int64_t delayMs = 500;
     std::int64_t delayMsMax = 30'000;
     std::int64_t crashesMax = 5;

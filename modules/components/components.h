@@ -17,6 +17,7 @@
 #include "ipc/base/clock.h"
 #include "ipc/base/error.h"
 #include "ipc/io.h"
+#include "modules/components/backend_runner.h"
 #include "modules/components/component_runner.h"
 #include "modules/components/component_spec.h"
 #include "modules/memory/memory.h"

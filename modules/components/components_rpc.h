@@ -47,8 +47,8 @@ PILLION_WIRE(
 
 PILLION_WIRE(ComponentRestart,
              PILLION_FIELD(rule,
-                           "Whether it comes up again when it went down by itself: `never`, `onFailure` (services and "
-                           "backends if left out), `always`."),
+                           "Whether it comes up again when it went down by itself: `never`, `onFailure` (services if "
+                           "left out), `always`. Backends have rules of their own besides."),
              PILLION_FIELD(delayMs, "Before the first restart; doubled for each that follows.", between(1, 3'600'000),
                            defaulted),
              PILLION_FIELD(delayMsMax, "The longest such delay.", between(1, 86'400'000), defaulted),
