@@ -17,7 +17,8 @@
 // a line it has read.
 //
 // Misses of late are counts that fade over ten times as many requests as there are entries. The leader changes when
-// another has missed less by half the standard deviation that chance would give such counts, and by two.
+// another has missed less by half the standard deviation that chance would give such counts (by one and a half of a
+// miniature's), and by two.
 #include "modules/memory_store/memory_store_adaptive.h"
 
 #include <algorithm>
@@ -222,7 +223,9 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
         if (is_sampled(hash, sample_mask())) play(hash, slots_[slot].weight());
     }
     for (Rival& rival : rivals_) rival.misses = 0;
-    const std::uint64_t ghosts = restarted_entries_ * 9 / 10;
+    // As many as the main queue will hold when the store is full, or until it has doubled.
+    const double used = load(lists_[small].weight() + lists_[main].weight(), restarted_entries_);
+    const double ghosts = 0.9 * static_cast<double>(restarted_entries_) / std::max(used, 0.5);
     ghosts_.reset(is_exact() ? 0 : static_cast<std::size_t>(ghosts));
     follow(leader_);
 }
@@ -253,7 +256,9 @@ void AdaptivePolicy::elect() {
     }
     if (best == leader_) return;
     const double lead = rivals_[leader_].misses - rivals_[best].misses;
-    if (lead > 0.5 * std::sqrt(rivals_[leader_].misses + rivals_[best].misses) + 2) follow(best);
+    // A change costs a turnover of the store, which a miniature's few misses must not set off by chance.
+    const double deviations = is_exact() ? 0.5 : 1.5;
+    if (lead > deviations * std::sqrt(rivals_[leader_].misses + rivals_[best].misses) + 2) follow(best);
 }
 
 void AdaptivePolicy::follow(std::size_t rival) {
