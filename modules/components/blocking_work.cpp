@@ -46,7 +46,7 @@ struct BlockingWork::State {
 
 BlockingWork::BlockingWork() : state_(std::make_shared<State>()) {}
 
-BlockingWork::~BlockingWork() {
+void BlockingWork::stop() {
     std::deque<std::function<void()>> dropped;
     std::unique_lock lock(state_->mutex);
     state_->ending = true;

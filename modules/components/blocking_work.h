@@ -12,12 +12,13 @@ class BlockingWork {
     static constexpr std::size_t threads_max = 4;
 
     BlockingWork();
-    // Work that has not begun is dropped. A thread that does not come back within a second is left to itself: the
-    // process is about to end.
-    ~BlockingWork();
+    ~BlockingWork() { stop(); }
     BlockingWork(const BlockingWork&) = delete;
 
     void run(std::function<void()> work);
+    // Work that has not begun is dropped, now and later; what is running is waited for. A thread that does not come
+    // back within a second is left to itself: the process is about to end.
+    void stop();
 
   private:
     struct State;

@@ -50,6 +50,7 @@ class ComponentEngine : public std::enable_shared_from_this<ComponentEngine> {
     void post(std::function<void()> task) { later(0, std::move(task)); }
     TimerId later(std::int64_t delay_ms, std::function<void()> task);
     void run_blocking(std::function<void()> work);
+    void end_blocking() { blocking_.stop(); }
     void stop(std::int64_t wait_ms_max);
 
     // --- at composition ---

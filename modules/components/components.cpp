@@ -10,7 +10,8 @@ namespace pillion {
 
 Components::Components(Host host) : engine_(std::make_shared<ComponentEngine>(std::move(host))) { engine_->open(); }
 
-Components::~Components() = default;
+// Work under way may be about to tell the strand, which ends after this.
+Components::~Components() { engine_->end_blocking(); }
 
 void Components::add_schema(Store& state) { ComponentResults::add_schema(state); }
 
@@ -111,15 +112,30 @@ void Components::set_listened(bool listened) {
 }
 
 StartupHost Components::startup_host() {
+    const std::weak_ptr<ComponentEngine> weak = engine_;
+    const auto ended = [] { return fail(ErrorCode::unavailable, "Pillion is ending"); };
     return {.run =
-                [engine = engine_](StartupHost::Progress progress, StartupHost::Done done) {
+                [weak, ended](StartupHost::Progress progress, StartupHost::Done done) {
+                    const auto engine = weak.lock();
+                    if (!engine) return done(ended());
                     engine->post([engine = engine.get(), progress = std::move(progress), done = std::move(done)] {
                         engine->start().run(progress, done);
                     });
                 },
-            .timeline = [engine = engine_] { return engine->start().timeline(); },
-            .mark = [engine = engine_](const std::string& name) { return engine->start().mark(name); },
-            .forget_results = [engine = engine_] { return ComponentResults(engine->host().state).forget(); }};
+            .timeline = [weak]() -> std::shared_ptr<const StartupTimeline> {
+                const auto engine = weak.lock();
+                return engine ? engine->start().timeline() : nullptr;
+            },
+            .mark = [weak, ended](const std::string& name) -> Result<bool> {
+                const auto engine = weak.lock();
+                if (!engine) return ended();
+                return engine->start().mark(name);
+            },
+            .forget_results = [weak, ended]() -> Result<std::uint64_t> {
+                const auto engine = weak.lock();
+                if (!engine) return ended();
+                return ComponentResults(engine->host().state).forget();
+            }};
 }
 
 } // namespace pillion
