@@ -5,6 +5,7 @@
 #include "ipc/event.h"
 #include "ipc/method.h"
 #include "modules/backends/backends.h"
+#include "modules/backends/client_link.h"
 
 #include <vector>
 
