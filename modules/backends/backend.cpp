@@ -122,22 +122,17 @@ std::optional<Error> Backend::refusal(const BackendRequest& request, bool& is_pr
         return Error{ErrorCode::not_found, "no answer to this is in the cache", "/_meta/cache",
                      "leave onlyIfCached out to have it made"};
     if (state_ == BackendState::stopped) {
-        ++counts_.failures;
         Error error = unavailable("is stopped");
         error.hint = "start it first";
         return error;
     }
-    if (is_full()) {
-        ++counts_.refused;
-        return full();
-    }
+    if (is_full()) return full();
     const bool was_closed = breaker_.state() == BreakerState::closed;
     const std::int64_t now_ns = host_.clock.now_ns();
     if (breaker_.allow(now_ns)) {
         is_probe = !was_closed;
         return std::nullopt;
     }
-    ++counts_.failures;
     const std::int64_t wait_ms = breaker_.wait_ms(now_ns);
     return unavailable("failed " + std::to_string(breaker_.failures()) + " times in a row" +
                        (reason_.empty() ? "" : " (" + reason_ + ")") + "; " +
@@ -175,6 +170,8 @@ BackendTicket Backend::call(const BackendRequest& request, BackendCallerPtr call
     if (!is_shared) close_shared_runs();
     bool is_probe = false;
     if (auto error = refusal(request, is_probe)) {
+        if (error->code == ErrorCode::exhausted) ++counts_.refused;
+        if (error->code == ErrorCode::unavailable) ++counts_.failures;
         const auto flight = std::make_shared<BackendFlight>();
         flight->key = key_;
         flight->waiters.push_back(std::move(waiter));
