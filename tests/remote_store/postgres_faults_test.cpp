@@ -23,6 +23,7 @@ struct Tables {
     std::unique_ptr<RemoteStore> tier() const {
         auto tier = create_postgres_tier({.url = url,
                                           .schema = schema,
+                                          .commandMs = 20'000,
                                           .backoffMsMin = 10,
                                           .backoffMsMax = 20,
                                           .cleanIntervalMs = clean_interval_ms},
@@ -115,6 +116,41 @@ TEST_CASE("a namespace that is no text is refused, and the next call goes on", "
     CHECK(error_of(put(*tier, key_of("a", std::string("s\0p", 3)), "1")).code == ErrorCode::invalid_params);
     CHECK(error_of(get(*tier, key_of("a", "\xff"))).code == ErrorCode::invalid_params);
     CHECK(put(*tier, key_of("a", "fine'; DROP TABLE x; --"), "1"));
+}
+
+TEST_CASE("one bad call among many concerns only itself", "[postgres]") {
+    const Tables tables;
+    const auto tier = tables.tier();
+    std::atomic<int> stored = 0;
+    std::atomic<int> refused = 0;
+    const auto count = [&](Result<void> done) { ++(done ? stored : refused); };
+    for (int i = 0; i < 300; ++i) {
+        const bool is_bad = i % 100 == 50;
+        tier->put(key_of(std::to_string(i), is_bad ? std::string("s\0p", 3) : "session"), {std::to_string(i), never_ms},
+                  count);
+    }
+    CHECK(invalidate(*tier, {.space = "nothing"}) == 0U);
+    CHECK(stored == 297);
+    CHECK(refused == 3);
+    for (const int i : {0, 49, 51, 299})
+        CHECK(record_at(*tier, key_of(std::to_string(i), "session")) == std::to_string(i));
+}
+
+TEST_CASE("machines that write the same keys in different orders do not block each other", "[postgres]") {
+    const Tables tables;
+    const auto one = tables.tier();
+    const auto two = tables.tier();
+    std::atomic<int> stored = 0;
+    const auto count = [&stored](Result<void> done) { stored += done ? 1 : 0; };
+    for (int i = 0; i < 2000; ++i) {
+        one->put(key_of(std::to_string(i % 40)), {"1", never_ms}, count);
+        two->put(key_of(std::to_string(39 - i % 40)), {"2", never_ms}, count);
+        if (i % 3 == 0) one->get(key_of(std::to_string(i % 40)), [](auto) {});
+    }
+    one->stop();
+    two->stop();
+    CHECK(stored == 4000);
+    CHECK(one->stats().errors + two->stats().errors == 0);
 }
 
 TEST_CASE("reads are counted as hits", "[postgres]") {

@@ -20,8 +20,9 @@ struct Machines {
     ManualClock clock;
 
     std::unique_ptr<RemoteStore> machine() {
-        if (kind == "redis") return std::move(*create_redis_tier({.url = shared_redis().url()}, app, clock));
-        return std::move(*create_postgres_tier({.url = shared_postgres().url()}, app, clock));
+        if (kind == "redis")
+            return std::move(*create_redis_tier({.url = shared_redis().url(), .commandMs = 20'000}, app, clock));
+        return std::move(*create_postgres_tier({.url = shared_postgres().url(), .commandMs = 20'000}, app, clock));
     }
     static int next_app() {
         static int number = 0;
