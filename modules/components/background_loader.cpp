@@ -1,5 +1,6 @@
 #include "modules/components/background_loader.h"
 
+#include "ipc/base/log.h"
 #include "modules/components/component_engine.h"
 
 #include <algorithm>
@@ -27,6 +28,11 @@ void BackgroundLoader::begin() {
     if (std::exchange(has_begun_, true)) return;
     look();
     for (const ComponentEntry* const entry : engine_.entries()) watch(*entry);
+    if (Predictor* const predictor = engine_.host().predictor; predictor != nullptr && config_.prediction)
+        engine_.run_blocking([predictor] {
+            if (const auto loaded = predictor->load(); !loaded)
+                log(LogLevel::warning, "components", "what usually follows is not known: " + loaded.error().message);
+        });
 }
 
 void BackgroundLoader::watch(const ComponentEntry& entry) {
@@ -193,8 +199,7 @@ void BackgroundLoader::watch_rules(double cpu_percent, const MemoryPressure& mem
     });
 }
 
-BackgroundLoader::Room BackgroundLoader::room_for(const Queued& queued) const {
-    const MemoryPressure memory = pressure();
+BackgroundLoader::Room BackgroundLoader::room_for(const Queued& queued, const MemoryPressure& memory) const {
     if (std::max(memory.level, memory.reading) != MemoryLevel::normal) return Room::memory_short;
     if (queued.cause == LoadCause::prediction) {
         const std::uint64_t held = judge_->worth().heldBytes;
@@ -207,10 +212,13 @@ BackgroundLoader::Room BackgroundLoader::room_for(const Queued& queued) const {
 }
 
 void BackgroundLoader::pump() {
+    if (queue_.empty()) return;
+    const MemoryPressure memory = pressure();
     for (std::size_t left = queue_.size(); left > 0 && loading_ < static_cast<std::size_t>(config_.lanes); --left) {
         Queued next = std::move(queue_.front());
         queue_.pop_front();
-        if (next.cause == LoadCause::signal || next.cause == LoadCause::preload || room_for(next) == Room::free) {
+        if (next.cause == LoadCause::signal || next.cause == LoadCause::preload ||
+            room_for(next, memory) == Room::free) {
             load(next);
         } else if (next.cause == LoadCause::prediction &&
                    engine_.host().clock.now_ns() - next.since_ns > yield_ms_max * 1'000'000 / 10) {

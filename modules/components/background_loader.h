@@ -63,7 +63,7 @@ class BackgroundLoader {
     void tick();
     void pump();
     void watch_rules(double cpu_percent, const MemoryPressure& pressure);
-    Room room_for(const Queued& queued) const;
+    Room room_for(const Queued& queued, const MemoryPressure& memory) const;
     void load(const Queued& queued);
     void arm_sweep();
     void sweep();

@@ -49,6 +49,8 @@ class ComponentEngine : public std::enable_shared_from_this<ComponentEngine> {
     // Runs the task on the strand; not at all if the engine is gone by then.
     void post(std::function<void()> task) { later(0, std::move(task)); }
     TimerId later(std::int64_t delay_ms, std::function<void()> task);
+    // Rules count from now on; from the first declaration if nothing is declared yet.
+    void begin();
     void run_blocking(std::function<void()> work);
     void end_blocking() { blocking_.stop(); }
     void stop(std::int64_t wait_ms_max);
@@ -125,6 +127,7 @@ class ComponentEngine : public std::enable_shared_from_this<ComponentEngine> {
     std::map<std::string, std::unique_ptr<ComponentEntry>, std::less<>> entries_;
     std::atomic<Ticket> last_ticket_{0};
     std::atomic<bool> stopping_{false};
+    std::atomic<bool> has_begun_{false};
     std::atomic<bool> touched_{false}; // something was posted: the strand's thread may be running
 
     std::unordered_map<Ticket, ComponentEntry*> tickets_; // the strand's

@@ -34,8 +34,9 @@ Result<void> ComponentEngine::declare(const ComponentSpecs& specs) {
         if (const auto& runner = runners_[static_cast<std::size_t>(spec.kind)]) PILLION_TRY(runner->check(name, spec));
     }
     PILLION_TRY(enter(specs));
-    if (touched_.load(std::memory_order_relaxed))
-        for (const auto& [name, spec] : specs) post([this, entry = find(name)] { background_->watch(*entry); });
+    if (!has_begun_.load()) return {};
+    post([this] { background_->begin(); });
+    for (const auto& [name, spec] : specs) post([this, entry = find(name)] { background_->watch(*entry); });
     return {};
 }
 
@@ -62,6 +63,11 @@ Result<void> ComponentEngine::enter(const ComponentSpecs& specs) {
         entry->info.dependsOn = spec.dependsOn;
     }
     return {};
+}
+
+void ComponentEngine::begin() {
+    has_begun_ = true;
+    if (count() > 0) post([this] { background_->begin(); });
 }
 
 std::size_t ComponentEngine::count() const {

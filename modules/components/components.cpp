@@ -31,13 +31,11 @@ void Components::configure(const LazyLoadingConfig& lazy_loading, const StartupC
 Result<void> Components::declare(const ComponentSpecs& specs) { return engine_->declare(specs); }
 
 void Components::begin() {
+    engine_->begin();
     if (engine_->count() == 0) return;
     engine_->post([engine = engine_.get()] {
-        engine->background().begin();
         if (engine->start().config().automatic && engine->start().has_work()) engine->start().run({}, {});
     });
-    if (Predictor* const predictor = engine_->host().predictor; predictor != nullptr)
-        engine_->run_blocking([predictor] { (void)predictor->load(); });
 }
 
 void Components::stop(std::int64_t wait_ms_max) { engine_->stop(wait_ms_max); }

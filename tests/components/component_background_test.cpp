@@ -28,6 +28,24 @@ TEST_CASE_METHOD(ComponentFixture, "a component of its own delay is loaded after
     CHECK(state("data") == loading);
 }
 
+TEST_CASE_METHOD(ComponentFixture, "what is declared after the beginning loads by its rules too", "[components]") {
+    components.begin();
+    auto spec = service({}, LoadRule::delayed);
+    spec.delayMs = 100;
+    declare({{"data", spec}, {"index", service({}, LoadRule::idle)}});
+    timers.advance_ms(100);
+    CHECK(state("data") == loading);
+    runner->ready("data");
+    timers.advance_ms(1000);
+    CHECK(state("index") == loading);
+}
+
+TEST_CASE_METHOD(ComponentFixture, "an end with nothing declared does not wait for anything", "[components]") {
+    components.begin();
+    components.stop(60'000);
+    CHECK(components.list().empty());
+}
+
 TEST_CASE_METHOD(ComponentFixture, "an idle component waits until the CPU has been idle twice in a row",
                  "[components]") {
     cpu_percent = 80;
