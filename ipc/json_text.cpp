@@ -330,4 +330,13 @@ bool append_canonical(std::string& out, std::string_view value, std::string_view
     return canonical_value(out, scanner, omit);
 }
 
+bool is_utf8(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const std::size_t length = utf8_length(bytes);
+        if (length == 0) return false;
+        bytes.remove_prefix(length);
+    }
+    return true;
+}
+
 } // namespace pillion

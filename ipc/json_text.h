@@ -33,4 +33,7 @@ void append_number(Buffer& out, double value);
 // that stands twice makes the value uncanonical: false. `omit` leaves out one member of the outermost object.
 bool append_canonical(std::string& out, std::string_view value, std::string_view omit = {});
 
+// Whether the bytes are UTF-8 text, and so may stand in a JSON string as they are.
+bool is_utf8(std::string_view bytes);
+
 } // namespace pillion

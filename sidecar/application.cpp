@@ -41,19 +41,41 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
     Application& self = *application;
     self.configuration_ = std::make_unique<Configuration>(std::vector<ConfigSection>{
         config_section("ipc", self.ipc_config_), config_section<check_memory_config>("memory", self.memory_config_),
-        config_section("log", self.log_config_)});
+        config_section("log", self.log_config_), config_section("startup", self.parts_config_.startup),
+        config_section("lazyLoading", self.parts_config_.lazy_loading),
+        config_section<check_components>("components", self.parts_config_.components),
+        config_section("backends", self.parts_config_.backends),
+        config_section<check_cache_config>("cache", self.cache_config_.cache),
+        config_section("disk", self.cache_config_.disk),
+        config_section<check_redis_config>("redis", self.cache_config_.redis),
+        config_section<check_postgres_config>("postgres", self.cache_config_.postgres),
+        config_section("encryption", self.cache_config_.encryption),
+        config_section<check_cdn_config>("cdn", self.cache_config_.cdn)});
     PILLION_TRY(self.configuration_->load(options.config));
     PILLION_TRY(install_logging(self.log_config_));
     self.compose(options, output);
     PILLION_TRY(self.memory_->configure(self.memory_config_));
+    PILLION_TRY(self.parts_->configure(self.parts_config_));
+    PILLION_TRY(self.cache_->cache().configure(self.cache_config_.cache));
     return application;
 }
 
 Application::~Application() {
-    if (memory_) memory_->stop();
+    end();
     if (io_) io_->stop();
+    parts_.reset();
     dispatcher_.reset();
     if (outbox_) outbox_->stop();
+}
+
+// Everything that runs ends, in an order in which nothing is missed by what still runs.
+void Application::end() {
+    if (has_ended_) return;
+    has_ended_ = true;
+    if (memory_) memory_->stop();
+    if (parts_) parts_->stop(ipc_config_.shutdownMs);
+    if (cache_) cache_->stop();
+    if (state_) state_->stop();
 }
 
 void Application::compose(const ApplicationOptions& options, int output) {
@@ -71,6 +93,28 @@ void Application::compose(const ApplicationOptions& options, int output) {
     outbox_->set_hooks({.on_broken = [] { Lifetime::request_end(EndReason::stdout_closed); },
                         .on_drained = [this] { hub_->on_drained(); }});
 
+    state_ = std::make_unique<Store>(StoreOptions{.path = data_directory_ + "/state.db"}, clock);
+    parts_ = std::make_unique<AppParts>(AppParts::Host{.io = *io_,
+                                                       .clock = clock,
+                                                       .memory = *memory_,
+                                                       .state = *state_,
+                                                       .hub = *hub_,
+                                                       .outbox = *outbox_,
+                                                       .frames = frames_,
+                                                       .buffers = pools_.buffers,
+                                                       .data_directory = data_directory_,
+                                                       .version = PILLION_VERSION});
+    cache_ = std::make_unique<CacheParts>(CacheParts::Host{.io = *io_,
+                                                           .clock = clock,
+                                                           .memory = *memory_,
+                                                           .state = *state_,
+                                                           .hub = *hub_,
+                                                           .dispatcher = *dispatcher_,
+                                                           .data_directory = data_directory_,
+                                                           .app = options.app_id,
+                                                           .version = PILLION_VERSION},
+                                          cache_config_);
+    dispatcher_->set_response_handler([this](const Message& message) { return parts_->take_response(message); });
     metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
     declare_events();
     connect_memory();
@@ -83,6 +127,8 @@ void Application::declare_events() {
     hub_->set_listener([this](const Event& event) { dispatcher_->cache().invalidate_by(event.name); });
     hub_->declare(config_changed);
     hub_->declare(memory_pressure_event);
+    parts_->declare_events(*hub_);
+    cache_->declare_events(*hub_);
     hub_->declare(metrics_sample_event, [this](Buffer& json) { wire::encode(metrics_->sample(), json); });
 }
 
@@ -93,6 +139,16 @@ void Application::connect_memory() {
         const ResponseCacheStats stats = dispatcher_->cache().stats();
         return MemoryCache{.name = {}, .bytes = stats.bytes, .entries = stats.entries};
     });
+    memory_->add_cache_source("backends", [this] {
+        const auto [bytes, entries] = parts_->backends().cache_size();
+        return MemoryCache{.name = {}, .bytes = bytes, .entries = entries};
+    });
+    memory_->add_optimizer("backendCaches", [this](OptimizeLevel level) {
+        if (level != OptimizeLevel::aggressive) return Freed{};
+        const auto [bytes, entries] = parts_->backends().cache_size();
+        parts_->backends().clear_caches();
+        return Freed{.bytes = bytes, .entries = entries};
+    });
     memory_->add_optimizer("responseCache", [this](OptimizeLevel level) {
         if (level == OptimizeLevel::light) return Freed{};
         const std::size_t entries = dispatcher_->cache().stats().entries;
@@ -101,6 +157,8 @@ void Application::connect_memory() {
     configuration_->on_change([this](std::string_view section) {
         if (section == "memory") // checked already: the section has its check
             if (const auto configured = memory_->configure(memory_config_); !configured) std::abort();
+        if (section == "cache")
+            if (const auto configured = cache_->cache().configure(cache_config_.cache); !configured) std::abort();
         if (section == "log") set_log_level(log_config_.level);
     });
 }
@@ -125,19 +183,18 @@ IpcReadings Application::readings() const {
 }
 
 void Application::add_methods() {
-    methods_.add(rpc_methods({.timers = *io_,
-                              .clock = system_clock(),
-                              .events = *hub_,
-                              .discover =
-                                  [this] {
-                                      return openrpc_document(methods_, events(), PILLION_VERSION,
-                                                              OpenrpcLayout::one_line);
-                                  },
-                              .describe = [this] { return describe(); },
-                              .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
+    methods_.add(rpc_methods(
+        {.timers = *io_,
+         .clock = system_clock(),
+         .events = *hub_,
+         .discover = [this] { return openrpc_document(methods_, events(), PILLION_VERSION, OpenrpcLayout::one_line); },
+         .describe = [this] { return describe(); },
+         .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
     methods_.add(config_methods(*configuration_,
                                 [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
     methods_.add(status_methods([this] { return status(); }, [this] { return health(); }));
+    parts_->add_methods(methods_);
+    cache_->add_methods(methods_);
     methods_.add(memory_methods(*memory_));
     methods_.add(metrics_methods(*metrics_));
 }
@@ -155,7 +212,7 @@ InitializeResult Application::describe() const {
                        .inFlightBytesMax = ipc_config_.inFlightBytesMax,
                        .outboxBytesMax = limits::outbox_bytes},
             .methods = static_cast<std::int64_t>(methods_.names()),
-            .features = {"memory", "metrics", "responseCache", "events"},
+            .features = {"memory", "metrics", "responseCache", "events", "components", "startup", "backends", "cache"},
             .dataDirectory = data_directory_};
 }
 
@@ -208,7 +265,10 @@ int Application::serve(int input) {
                    .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax),
                    .shutdown_ms = ipc_config_.shutdownMs});
     metrics_->mark_ready();
+    parts_->begin();
+    cache_->begin();
     const bool in_good_order = server.run();
+    end();
     // A worker that does not come back must not keep the process: it has nothing left to say.
     if (!in_good_order) _exit(0);
     return 0;

@@ -11,6 +11,9 @@
 #include "ipc/server.h"
 #include "modules/memory/memory_rpc.h"
 #include "modules/metrics/metrics_rpc.h"
+#include "modules/storage/storage.h"
+#include "sidecar/app_parts.h"
+#include "sidecar/cache_parts.h"
 #include "sidecar/config.h"
 #include "sidecar/logging.h"
 #include "sidecar/status_rpc.h"
@@ -23,6 +26,7 @@ namespace pillion {
 struct ApplicationOptions {
     ConfigSources config{};
     std::string data_directory{};
+    std::string app_id = "pillion";
     Framing framing = Framing::automatic;
 };
 
@@ -47,6 +51,7 @@ class Application {
     Application() = default;
     void compose(const ApplicationOptions& options, int output);
     void add_methods();
+    void end();
     void declare_events();
     void connect_memory();
     IpcReadings readings() const;
@@ -57,10 +62,13 @@ class Application {
     IpcConfig ipc_config_{};
     MemoryConfig memory_config_{};
     LogConfig log_config_{};
+    AppPartsConfig parts_config_{};
+    CachePartsConfig cache_config_{};
     std::unique_ptr<Configuration> configuration_;
     std::string data_directory_;
     Framing framing_ = Framing::automatic;
     std::int64_t started_ns_ = 0;
+    bool has_ended_ = false;
 
     MemoryPools pools_;
     FrameWriter frames_;
@@ -70,7 +78,10 @@ class Application {
     std::unique_ptr<EventHub> hub_;
     std::unique_ptr<Memory> memory_;
     std::unique_ptr<Metrics> metrics_;
+    std::unique_ptr<Store> state_; // state.db
+    std::unique_ptr<AppParts> parts_;
     std::unique_ptr<Dispatcher> dispatcher_;
+    std::unique_ptr<CacheParts> cache_; // loads by the dispatcher
 };
 
 } // namespace pillion

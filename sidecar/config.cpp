@@ -25,7 +25,10 @@ namespace {
 constexpr std::size_t file_bytes_max = 1024 * 1024; // a configuration, not data
 constexpr std::string_view variable_prefix = "PILLION_";
 // Variables that are not configuration: where wrappers find the program, and what stands for an option of its own.
-constexpr std::array<std::string_view, 3> foreign_variables{"PILLION_BINARY", "PILLION_CONFIG", "PILLION_DATA_DIR"};
+// The last is the mark of a child of Pillion, which may be another one.
+constexpr std::array<std::string_view, 4> foreign_variables{"PILLION_BINARY", "PILLION_CONFIG", "PILLION_DATA_DIR",
+                                                            "PILLION_RUN_ID"};
+constexpr std::string_view port_prefix = "PILLION_PORT_"; // where a component finds those it depends on
 
 std::unexpected<Error> invalid(std::string message, std::string hint = {}) {
     return fail(ErrorCode::invalid_params, std::move(message), {}, std::move(hint));
@@ -335,7 +338,8 @@ Result<void> Configuration::collect_environment(const char* const* environment, 
                 if (config_variable(section.name, field.name) == name) key = {&section, &field};
         if (key.field != nullptr)
             out.push_back({key, bare_to_json(*key.field->type, line.substr(equals + 1)), std::string(name)});
-        else if (std::ranges::find(foreign_variables, name) == foreign_variables.end())
+        else if (std::ranges::find(foreign_variables, name) == foreign_variables.end() &&
+                 !name.starts_with(port_prefix))
             return unknown_variable(name);
     }
     return {};

@@ -3,6 +3,7 @@
 #include "ipc/schema/openrpc.h"
 #include "ipc/schema/reference.h"
 #include "ipc/schema/typescript.h"
+#include "modules/process/process.h"
 #include "sidecar/application.h"
 #include "sidecar/command_line.h"
 #include "sidecar/one_call.h"
@@ -45,6 +46,7 @@ ApplicationOptions options_of(const Command& command) {
                        .set = command.set},
             .data_directory =
                 data_directory ? *data_directory : platform::data_directory(command.app_id.value_or("pillion")),
+            .app_id = command.app_id.value_or("pillion"),
             .framing = command.framing};
 }
 
@@ -107,6 +109,7 @@ int run(const Command& command) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (is_guard(argc, argv)) return run_guard(argc, argv);
     const auto command = parse_command_line(argc, argv, isatty(STDIN_FILENO) == 1);
     return command ? run(*command) : report_usage_error(command.error());
 }

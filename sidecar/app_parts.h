@@ -1,0 +1,79 @@
+// The app's own parts put together: components, backends, the processes they run in, what is learned of them. A piece
+// of the composition root (application.h), which owns it. With no component declared and no backend called it has
+// started and opened nothing.
+#pragma once
+
+#include "ipc/event_hub.h"
+#include "ipc/io.h"
+#include "modules/backends/backends_rpc.h"
+#include "modules/backends/client_link.h"
+#include "modules/components/components_rpc.h"
+#include "modules/startup/startup_rpc.h"
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pillion {
+
+struct AppPartsConfig {
+    StartupConfig startup{};
+    LazyLoadingConfig lazy_loading{};
+    ComponentSpecs components{};
+    std::map<std::string, BackendSpec> backends{};
+};
+
+class AppParts {
+  public:
+    struct Host {
+        Io& io;
+        const Clock& clock;
+        Memory& memory;
+        Store& state;
+        EventHub& hub;
+        Outbox& outbox;
+        FrameWriter& frames;
+        BufferPool& buffers;
+        std::string data_directory;
+        std::string version;
+    };
+    explicit AppParts(const Host& host);
+    ~AppParts();
+    AppParts(const AppParts&) = delete;
+
+    // Declares what the configuration has.
+    Result<void> configure(const AppPartsConfig& config);
+    void declare_events(EventHub& hub);
+    void add_methods(MethodTable& methods);
+    // Serving begins: ends what a crashed run left alive, and starts what is to be started.
+    void begin();
+    // Takes everything down, at most so long. Not on the io thread.
+    void stop(std::int64_t wait_ms_max);
+
+    Components& components() { return *components_; }
+    Backends& backends() { return *backends_; }
+    ProcessHost& processes() { return *processes_; }
+    StartupHost startup() { return components_->startup_host(); }
+    // The client's answers to what backends asked it.
+    bool take_response(const Message& message) { return client_.take(message); }
+
+  private:
+    Components::Host components_host();
+    BackendControl backend_control();
+    void on_backend_change(const BackendChange& change);
+
+    const Host host_;
+    ClientLink client_;
+    std::unique_ptr<ProcessHost> processes_;
+    std::unique_ptr<BackendTransports> transports_;
+    std::unique_ptr<BackendMemory> backend_memory_;
+    std::unique_ptr<Backends> backends_;
+    std::shared_ptr<BackendRunner> backend_runner_;
+    StartupHistory history_;
+    Predictor predictor_;
+    std::unique_ptr<Components> components_;
+    std::thread starter_; // joined by stop()
+};
+
+} // namespace pillion
