@@ -141,10 +141,9 @@ Result<Simulation> simulate_trace(const Trace& trace, const SimulationOptions& o
     Simulation simulation{.requests = trace.requests.size(),
                           .distinctKeys = trace.distinctKeys,
                           .distinctBytes = trace.distinctBytes,
-                          .hasSizes = trace.hasSizes,
-                          .capacities = PILLION_TRY(chosen_capacities(trace, options.capacities)),
-                          .policies = PILLION_TRY(chosen_policies(options.policies)),
-                          .results = {}};
+                          .hasSizes = trace.hasSizes};
+    simulation.capacities = PILLION_TRY(chosen_capacities(trace, options.capacities));
+    simulation.policies = PILLION_TRY(chosen_policies(options.policies));
     double total_bytes = 0;
     for (const TraceRequest& request : trace.requests) total_bytes += request.weight;
     Progress progress(options, trace.requests.size() * simulation.capacities.size() * simulation.policies.size());

@@ -49,9 +49,9 @@ struct Simulation {
     std::uint64_t distinctKeys = 0;
     std::uint64_t distinctBytes = 0;
     bool hasSizes = false;
-    std::vector<std::uint64_t> capacities; // ascending
-    std::vector<std::string> policies;     // in the order of their names below
-    std::vector<SimulationResult> results; // by capacity, then by policy
+    std::vector<std::uint64_t> capacities{}; // ascending
+    std::vector<std::string> policies{};     // in the order of simulation_policies()
+    std::vector<SimulationResult> results{}; // by capacity, then by policy
 };
 
 struct SimulationOptions {

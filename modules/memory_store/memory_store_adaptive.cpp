@@ -247,6 +247,9 @@ void AdaptivePolicy::play(std::uint64_t hash, std::uint64_t weight) {
         is_missed = is_missed || !is_hit;
     }
     if (is_missed) elect();
+    // Hits take no orphan away; what gathers meanwhile is named anew.
+    constexpr std::size_t orphans_max = 4 * exact_entries_max;
+    if (orphans_.size() > orphans_max) follow(leader_);
 }
 
 void AdaptivePolicy::elect() {
