@@ -229,7 +229,7 @@ TEST_CASE("a writer", "[.writer]") {
     std::mutex mutex;
     std::condition_variable changed;
     int in_flight = 0;
-    bool failed = false;
+    std::atomic<bool> failed{false};
     for (int number = 0; !failed; ++number) {
         std::unique_lock lock(mutex);
         changed.wait(lock, [&] { return in_flight < 50; });
@@ -240,7 +240,7 @@ TEST_CASE("a writer", "[.writer]") {
                                           : "error " + std::string(error_kind(done.error().code)) + "\n";
             const auto put = ::write(3, line.data(), line.size());
             const std::lock_guard guard(mutex);
-            failed = failed || !done || put < 0;
+            if (!done || put < 0) failed = true;
             --in_flight;
             changed.notify_one();
         });
