@@ -1,14 +1,18 @@
-# pillion_module(NAME cache NEEDS storage metrics LINK zstd)
+# pillion_module(NAME cache [SMALL] NEEDS storage metrics LINK zstd)
 #
 # Declares the module in the current folder: all its .cpp files become the library pillion_NAME. It sees ipc/, and of
-# the other modules only those it NEEDS; LINK names system libraries.
+# the other modules only those it NEEDS; LINK names system libraries. SMALL ones are compiled for size: nothing in them
+# runs so often that its speed could be told.
 function(pillion_module)
-  cmake_parse_arguments(PARSE_ARGV 0 module "" "NAME" "NEEDS;LINK")
+  cmake_parse_arguments(PARSE_ARGV 0 module "SMALL" "NAME" "NEEDS;LINK")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   if(NOT sources) # a contract that nobody fulfils yet
     return()
   endif()
   add_library(pillion_${module_NAME} STATIC ${sources})
+  if(module_SMALL AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_compile_options(pillion_${module_NAME} PRIVATE -Os)
+  endif()
   list(TRANSFORM module_NEEDS PREPEND pillion_)
   foreach(needed IN LISTS module_NEEDS)
     target_link_libraries(pillion_${module_NAME} PUBLIC $<TARGET_NAME_IF_EXISTS:${needed}>)

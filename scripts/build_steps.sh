@@ -27,16 +27,17 @@ build_program() {
   build release --target pillion
 }
 
-install_client_packages() {
-  local installed=$client_directory/node_modules/.package-lock.json
-  if [ -e "$installed" ] && [ ! "$client_directory/package-lock.json" -nt "$installed" ]; then return 0; fi
-  (cd "$client_directory" && npm ci --no-audit --no-fund --loglevel=error </dev/null) || fail "npm ci failed in $client_directory; see above"
+# The npm packages of a folder, as its lock file has them.
+install_packages() {
+  local installed=$1/node_modules/.package-lock.json
+  if [ -e "$installed" ] && [ ! "$1/package-lock.json" -nt "$installed" ]; then return 0; fi
+  (cd "$1" && npm ci --no-audit --no-fund --loglevel=error </dev/null) || fail "npm ci failed in $1; see above"
   # npm keeps the time of a file that it did not have to change.
   touch "$installed"
 }
 
 build_client() {
-  install_client_packages
+  install_packages "$client_directory"
   # The last file that the client's build writes. A file that was removed shows in the time of its folder.
   local last=$client_directory/dist/cjs/package.json
   if [ -e "$last" ]; then

@@ -11,4 +11,5 @@ source scripts/build_steps.sh
 install_dependencies build run
 build_program
 build_client
+install_packages examples/shell
 exec node examples/shell/main.mjs "$@"

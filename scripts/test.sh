@@ -79,10 +79,14 @@ SECONDS=0
 install_dependencies build test
 configure "$preset" PILLION_TESTS=ON
 build "$preset"
+# Servers that the program is tried out against.
+for folder in examples/shell tests/servers; do
+  [ ! -e "$folder/package-lock.json" ] || install_packages "$folder"
+done
 run_ctest "build/$preset/test_program.log"
 case $preset in
   release | dev)
-    install_client_packages
+    install_packages "$client_directory"
     run_client "build/$preset/test_client.log"
     ;;
 esac

@@ -132,6 +132,7 @@ void AppParts::begin() {
 void AppParts::stop(std::int64_t wait_ms_max) {
     if (starter_.joinable()) starter_.join();
     components_->stop(wait_ms_max);
+    backends_->stop_all([] {}); // asked to end in their own way; the host waits for their processes
     predictor_.stop();
     processes_->stop_all(wait_ms_max);
 }

@@ -44,7 +44,7 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
         config_section("log", self.log_config_), config_section("startup", self.parts_config_.startup),
         config_section("lazyLoading", self.parts_config_.lazy_loading),
         config_section<check_components>("components", self.parts_config_.components),
-        config_section("backends", self.parts_config_.backends),
+        config_section<check_backend_specs>("backends", self.parts_config_.backends),
         config_section<check_cache_config>("cache", self.cache_config_.cache),
         config_section("disk", self.cache_config_.disk),
         config_section<check_redis_config>("redis", self.cache_config_.redis),

@@ -1,9 +1,10 @@
-// A small desktop shell without a window: it starts Pillion, plays a session, watches it live and sums up.
+// A small desktop shell without a window: it starts Pillion and the parts of an app, cold and warm, plays a session, watches it live and sums up.
 //
-//     node examples/shell/main.mjs [--seconds 4] [--pillion PATH]
+//     node examples/shell/main.mjs [--seconds 4] [--pillion PATH] [--charts FOLDER]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { readOptions } from "./options.mjs";
 
 const options = readOptions(process.argv.slice(2));
@@ -21,25 +22,46 @@ try {
 
 async function run() {
   const { connect } = await import("../../frontend-bindings/client/dist/esm/node.js");
-  const session = await import("./session.mjs");
   const view = await import("./view.mjs");
-  const startMs = performance.now();
-  const pillion = await connect({
-    command: options.pillion,
-    args: ["serve", "--data-dir", folder],
-    client: "example-shell/1.0",
-    respawn: false,
-    timeoutMs: 15_000,
-  });
-  const firstAnswerMs = performance.now() - startMs;
-  try {
-    view.showStart(pillion.server);
-    for (const batch of session.readSession()) view.showBatch(await session.playBatch(pillion, batch));
-    const workload = await watch(pillion, view);
-    view.showSummary(await pillion.call("metrics.snapshot"), workload, firstAnswerMs);
-  } finally {
-    await pillion.close();
-  }
+  const connected = async (work) => {
+    const startMs = performance.now();
+    const pillion = await connect({
+      command: options.pillion,
+      args: ["serve", "--data-dir", folder, "--config", "app.toml"],
+      cwd: import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url)),
+      client: "example-shell/1.0",
+      respawn: false,
+      timeoutMs: 60_000,
+    });
+    try {
+      return await work(pillion, performance.now() - startMs);
+    } finally {
+      await pillion.close();
+    }
+  };
+  const cold = await connected((pillion) => playApp(pillion, view, "cold"));
+  const warm = await connected((pillion) => playApp(pillion, view, "warm"));
+  view.showComparison(cold, warm);
+  await connected((pillion, firstAnswerMs) => playSession(pillion, view, firstAnswerMs));
+}
+
+/** Starts the app's parts and uses them. */
+async function playApp(pillion, view, name) {
+  const { askTwice, startApp } = await import("./start.mjs");
+  const chart = join(options.charts, `pillion-start-${name}.svg`);
+  view.showStart(pillion.server, name);
+  const start = await startApp(pillion, view, chart);
+  if (name === "cold") view.showReport(start.report);
+  const times = await askTwice(pillion);
+  return { start, times, chart };
+}
+
+async function playSession(pillion, view, firstAnswerMs) {
+  const session = await import("./session.mjs");
+  view.showSession();
+  for (const batch of session.readSession()) view.showBatch(await session.playBatch(pillion, batch));
+  const workload = await watch(pillion, view);
+  view.showSummary(await pillion.call("metrics.snapshot"), workload, firstAnswerMs);
 }
 
 /** Works for a few seconds, or until Ctrl-C, and shows each sample that comes meanwhile. */

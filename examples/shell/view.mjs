@@ -8,8 +8,34 @@ const heading = (text) => console.log(`\n${bold(text)}`);
 const label = (text) => dim(text.padEnd(12));
 
 /** Says which program runs. */
-export function showStart(server) {
-  console.log(`${bold(`Pillion ${server.version}`)}  ${dim(`process ${server.pid}, ${server.methods} methods: ${server.features.join(", ")}`)}`);
+export function showStart(server, name) {
+  if (name === "cold") console.log(`${bold(`Pillion ${server.version}`)}  ${dim(`process ${server.pid}, ${server.methods} methods: ${server.features.join(", ")}`)}`);
+  heading(name === "cold" ? "The app's parts start" : "The app starts again");
+}
+
+/** One component of the start has come to its end. */
+export function showComponent({ component, state, done, total, error }) {
+  const mark = state === "ready" ? green("✓") : yellow("✗");
+  console.log(`${mark} ${component.padEnd(12)} ${dim(`${done} of ${total}`)}${error === undefined ? "" : `  ${state}: ${clip(error, 50)}`}`);
+}
+
+/** Where the time of the start went. */
+export function showReport({ text }) {
+  console.log(`\n${text.trimEnd()}`);
+}
+
+/** Both runs side by side. */
+export function showComparison(cold, warm) {
+  heading("Cold and warm");
+  const row = (what, before, after) => console.log(`${label(what.padEnd(30))} ${before.padStart(10)} ${after.padStart(10)}`);
+  row("", "cold", "warm");
+  row("start of the app", duration(cold.start.wallMs * 1_000), duration(warm.start.wallMs * 1_000));
+  row("  tasks with kept results", String(cold.start.cached), String(warm.start.cached));
+  for (const what of Object.keys(cold.times)) row(what, duration(cold.times[what] * 1_000), duration(warm.times[what] * 1_000));
+  console.log(dim(`charts of the starts: ${cold.chart}, ${warm.chart}`));
+}
+
+export function showSession() {
   heading("A session, line by line");
 }
 

@@ -8,7 +8,7 @@ namespace pillion {
 
 PILLION_WIRE(
     RedisConfig,
-    PILLION_FIELD(url, "redis://[user:password@]host[:port][/db] or unix:///path?db=n; empty for no Redis.", defaulted),
+    PILLION_FIELD(url, "redis://[user:password@]host[:port][/db] or unix:///path?db=n; empty for no Redis.", defaulted, secret),
     PILLION_FIELD(connectMs, "Longest time to make a connection, in milliseconds.", between(10, 60'000), defaulted),
     PILLION_FIELD(commandMs, "Longest silence of the server before a call fails, in milliseconds.", between(10, 60'000),
                   defaulted),
@@ -22,7 +22,7 @@ PILLION_WIRE(
     PostgresConfig,
     PILLION_FIELD(url,
                   "postgresql://[user:password@]host[:port]/database or keyword=value pairs; empty for no PostgreSQL.",
-                  defaulted),
+                  defaulted, secret),
     PILLION_FIELD(schema, "The schema of the cache's tables; made at first use.", between(1, 48), defaulted),
     PILLION_FIELD(connections, "Connections for reads and writes; one more hears invalidations.", between(1, 16),
                   defaulted),

@@ -28,7 +28,7 @@ README_NAMES = {
 }
 
 # Part of the system or of the tool chain.
-NOT_LIBRARIES = {"threads", "python3", "pkgconfig", "dl", "rt", "m"}
+NOT_LIBRARIES = {"threads", "python3", "pkgconfig", "dl", "rt", "m", "fnmatch"}
 
 
 def plain(name: str) -> str:
