@@ -31,6 +31,17 @@ void AccessSample::record(std::uint64_t hash, std::uint32_t weight) {
     std::erase_if(ring_, [this](const SampledAccess& access) { return !wants(access.hash); });
 }
 
+void AccessSample::weigh(std::uint64_t hash, std::uint32_t weight) {
+    constexpr std::size_t looked_back_max = 64;
+    const std::lock_guard lock(mutex_);
+    for (std::size_t back = 1; back <= std::min(looked_back_max, ring_.size()); ++back) {
+        SampledAccess& access = ring_[(next_ + ring_.size() - back) % ring_.size()];
+        if (access.hash != hash) continue;
+        if (access.weight == 0) access.weight = weight;
+        return;
+    }
+}
+
 AccessSample::Picture AccessSample::picture() const {
     const std::lock_guard lock(mutex_);
     Picture picture;

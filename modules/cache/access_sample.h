@@ -14,7 +14,7 @@ namespace pillion {
 
 struct SampledAccess {
     std::uint64_t hash = 0;
-    std::uint32_t weight = 0; // bytes
+    std::uint32_t weight = 0; // bytes; 0 where unknown: it was not there
 };
 
 class AccessSample {
@@ -24,6 +24,8 @@ class AccessSample {
     // Whether a key's requests are recorded at all: ask before record(), it costs nothing.
     bool wants(std::uint64_t hash) const { return (mix(hash) & mask_.load(std::memory_order_relaxed)) == 0; }
     void record(std::uint64_t hash, std::uint32_t weight);
+    // What was asked for lately and was not there weighs this, as is known now that it is written.
+    void weigh(std::uint64_t hash, std::uint32_t weight);
 
     struct Picture {
         std::vector<SampledAccess> accesses; // oldest first

@@ -128,8 +128,12 @@ Result<CachePolicy> Cache::set_policy(std::string_view name, const CacheNamespac
         base = *known->policy();
     else if (const auto configured = policy_for(name))
         base = *configured;
-    const CachePolicy policy = PILLION_TRY(apply_spec(std::move(base), spec, ""));
-    PILLION_TRY(apply_policy(name, policy));
+    const CachePolicy policy = PILLION_TRY(apply_spec(std::move(base), spec, "/policy"));
+    if (const auto applied = apply_policy(name, policy); !applied) {
+        Error error = applied.error();
+        if (error.field != "/namespace" && !error.field.empty()) error.field = "/policy" + error.field;
+        return std::unexpected(std::move(error));
+    }
     return policy;
 }
 

@@ -31,7 +31,7 @@ PILLION_WIRE(
     PILLION_FIELD(eviction, "Which entries go first when memory is full."),
     PILLION_FIELD(priorityThreshold, "With the policy `priority`, entries of at least this one stay longest.",
                   between(1, 10)),
-    PILLION_FIELD(tiers, "Settings by tier: memory, disk, redis, postgres.", at_most(16)),
+    PILLION_FIELD(tiers, "Settings by tier: memory, disk, redis, postgres.", defaulted, at_most(16)),
     PILLION_FIELD(write, "Whether an answer to a write waits for the slower tiers (`through`) or not (`back`)."),
     PILLION_FIELD(writeBackMs, "With `back`, how long a write may wait before the slower tiers get it.",
                   between(1, 60'000)),

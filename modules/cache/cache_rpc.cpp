@@ -2,14 +2,13 @@
 
 #include "ipc/json_text.h"
 #include "modules/cache/base64.h"
+#include "modules/cache/cache_gathering_rpc.h"
 
-#include <atomic>
+#include <algorithm>
 
 namespace pillion {
 
 namespace {
-
-constexpr std::size_t many_max = 1000;
 
 std::string owned(std::string_view text) { return std::string(text); }
 
@@ -30,51 +29,6 @@ Result<CacheGet> read_get(const CacheGetParams& params) {
     if (get.refresh && !get.load)
         return fail(ErrorCode::invalid_params, "refresh needs to know where the value comes from", "/load");
     return get;
-}
-
-Result<CachePut> read_put(const CachePutParams& params, std::int64_t file_bytes_max) {
-    CachePut put;
-    put.key = PILLION_TRY(read_cache_key(params.key));
-    put.space = owned(params.space);
-    const int given =
-        (params.value ? 1 : 0) + (params.base64 ? 1 : 0) + (params.file ? 1 : 0) + (params.absent ? 1 : 0);
-    if (given != 1)
-        return fail(ErrorCode::invalid_params,
-                    given == 0 ? "there is no value: give value, base64, file or absent"
-                               : "the value is given more than once: give one of value, base64, file and absent",
-                    "/value");
-    if (params.ttlMs && params.ttlClass)
-        return fail(ErrorCode::invalid_params, "ttlMs and ttlClass both say how long it lives; give one of them",
-                    "/ttlClass");
-    if (params.value) {
-        if (params.contentType && *params.contentType != "application/json")
-            return fail(ErrorCode::invalid_params, "`value` is application/json; bytes go as base64 or file",
-                        "/contentType");
-        put.bytes = owned(params.value->text);
-    } else {
-        put.content_type = owned(params.contentType.value_or("application/octet-stream"));
-        if (put.content_type == "application/json")
-            return fail(ErrorCode::invalid_params, "JSON goes as `value`", "/contentType");
-    }
-    if (params.base64) {
-        auto bytes = from_base64(*params.base64);
-        if (!bytes) return fail(ErrorCode::invalid_params, "this is no base64", "/base64");
-        put.bytes = std::move(*bytes);
-    }
-    if (params.file) put.bytes = PILLION_TRY(read_file_value(owned(*params.file), file_bytes_max));
-    put.is_negative = params.absent;
-    put.ttl_ms = params.ttlMs;
-    if (params.ttlClass) put.ttl_ms = cache_ttl_of(*params.ttlClass);
-    put.grace_ms = params.graceMs;
-    if (params.priority) put.priority = static_cast<std::uint8_t>(*params.priority);
-    put.tags = owned(params.tags);
-    for (const CacheDependencyParams& dependency : params.dependsOn)
-        put.depends_on.push_back({owned(dependency.space), PILLION_TRY(read_cache_key(dependency.key))});
-    if (params.profile) put.depends_on.push_back({"voiceProfiles", PILLION_TRY(read_cache_key(*params.profile))});
-    put.etag = owned(params.etag.value_or(""));
-    put.made_in_ms = static_cast<std::int64_t>(params.madeInMs.value_or(0));
-    put.only_if_absent = params.ifAbsent;
-    return put;
 }
 
 CachePutResult put_result(const CachePutOutcome& outcome) {
@@ -143,7 +97,7 @@ Method put_method(Cache& cache) {
             auto shared = std::make_shared<Reply<CachePutResult>>(std::move(reply));
             const std::int64_t file_bytes_max = cache.config().fileBytesMax;
             const auto run = [&cache, shared, params, file_bytes_max] { // params live until the reply is used
-                auto put = read_put(params, file_bytes_max);
+                auto put = read_cache_put(params, file_bytes_max);
                 if (!put) return (*shared)(std::unexpected(put.error()));
                 cache.put(std::move(*put), [shared](const Result<CachePutOutcome>& outcome) {
                     if (!outcome) return (*shared)(std::unexpected(outcome.error()));
@@ -157,68 +111,7 @@ Method put_method(Cache& cache) {
         });
 }
 
-// Several reads or writes, answered together in the order asked.
-template <class Outcome>
-struct Gathering {
-    std::atomic<std::size_t> waiting;
-    std::vector<Outcome> outcomes;
-    std::function<void(std::vector<Outcome>)> done;
-
-    Gathering(std::size_t count, std::function<void(std::vector<Outcome>)> when_done)
-        : waiting(count + 1), outcomes(count), done(std::move(when_done)) {}
-    void leave() {
-        if (waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) done(std::move(outcomes));
-    }
-};
-
-struct CacheGetManyParams {
-    std::vector<JsonView> keys;
-    std::string_view space = "default";
-    std::int64_t staleOkMs = 0;
-};
-
 } // namespace
-
-PILLION_WIRE(CacheGetManyParams, PILLION_FIELD(keys, "The keys.", between(1, many_max)),
-             PILLION_FIELD_AS(space, "namespace", "The namespace.", defaulted, between(1, 64)),
-             PILLION_FIELD(staleOkMs, "Values up to so long past their time will do.", between(0, cache_ttl_ms_max),
-                           defaulted))
-
-struct CacheManyItem {
-    Json key;
-    bool found = false;
-    std::optional<Json> value;
-    std::optional<std::string> base64;
-    std::optional<std::string> contentType;
-    std::optional<bool> stale;
-    std::optional<std::string> error;
-};
-PILLION_WIRE(CacheManyItem, PILLION_FIELD(key, "The key as it was asked for."),
-             PILLION_FIELD(found, "Whether there is a value."), PILLION_FIELD(value, "The value, where it is JSON."),
-             PILLION_FIELD(base64, "The value, where it is not."),
-             PILLION_FIELD(contentType, "What it is, unless it is application/json."),
-             PILLION_FIELD(stale, "True for a value past its time."),
-             PILLION_FIELD(error, "Why this one could not be read."))
-
-struct CacheGetManyResult {
-    std::vector<CacheManyItem> items;
-    std::int64_t found = 0;
-};
-PILLION_WIRE(CacheGetManyResult, PILLION_FIELD(items, "An answer for each key, in the order asked."),
-             PILLION_FIELD(found, "How many were found."))
-
-struct CachePutManyParams {
-    std::vector<CachePutParams> entries;
-};
-PILLION_WIRE(CachePutManyParams,
-             PILLION_FIELD(entries, "The entries, each as cache.put takes it.", between(1, many_max)))
-
-struct CachePutManyResult {
-    std::int64_t stored = 0;
-    std::vector<std::string> errors;
-};
-PILLION_WIRE(CachePutManyResult, PILLION_FIELD(stored, "How many were kept."),
-             PILLION_FIELD(errors, "Why the others were not, each with its place in the list."))
 
 struct CacheHasResult {
     bool found = false;
@@ -288,7 +181,7 @@ PILLION_WIRE(
     PILLION_FIELD(expired, "Entries past their time.", defaulted),
     PILLION_FIELD(all, "Everything, of the namespace if one is given.", defaulted),
     PILLION_FIELD(memoryOnly, "In memory alone; the slower tiers keep theirs.", defaulted),
-    PILLION_FIELD(batch, "Several at once, instead of the members above.", defaulted, at_most(many_max)))
+    PILLION_FIELD(batch, "Several at once, instead of the members above.", defaulted, at_most(cache_many_max)))
 
 namespace {
 
@@ -363,95 +256,52 @@ Method invalidate_method(Cache& cache) {
         });
 }
 
-Method get_many_method(Cache& cache) {
-    return async_method<CacheGetManyParams, CacheGetManyResult>(
-        "cache.getMany", "The values of several keys.",
-        [&cache](const CacheGetManyParams& params, Reply<CacheGetManyResult> reply) {
-            auto shared = std::make_shared<Reply<CacheGetManyResult>>(std::move(reply));
-            std::vector<std::string> asked;
-            for (const JsonView key : params.keys) asked.emplace_back(key.text);
-            const auto gathering = std::make_shared<Gathering<CacheManyItem>>(
-                params.keys.size(), [shared](std::vector<CacheManyItem> items) {
-                    CacheGetManyResult result;
-                    result.found =
-                        std::count_if(items.begin(), items.end(), [](const CacheManyItem& item) { return item.found; });
-                    result.items = std::move(items);
-                    (*shared)(std::move(result));
-                });
-            for (std::size_t i = 0; i < asked.size(); ++i) {
-                CacheManyItem& item = gathering->outcomes[i];
-                item.key.text = asked[i];
-                CacheGet get;
-                get.space = owned(params.space);
-                get.stale_ok_ms = params.staleOkMs;
-                auto key = read_cache_key({asked[i]});
-                if (!key) {
-                    item.error = key.error().message;
-                    gathering->leave();
-                    continue;
-                }
-                get.key = std::move(*key);
-                cache.get(std::move(get), [gathering, i](const Result<CacheRead>& read) {
-                    CacheManyItem& answer = gathering->outcomes[i];
-                    if (!read) {
-                        answer.error = read.error().message;
-                    } else {
-                        CacheGetResult one = cache_get_result(*read, false);
-                        answer.found = one.found;
-                        answer.value = std::move(one.value);
-                        answer.base64 = std::move(one.base64);
-                        answer.contentType = std::move(one.contentType);
-                        answer.stale = one.stale;
-                    }
-                    gathering->leave();
-                });
-            }
-            gathering->leave();
-        });
-}
-
-Method put_many_method(Cache& cache) {
-    return async_method<CachePutManyParams, CachePutManyResult>(
-        "cache.putMany", "Keeps several values.",
-        [&cache](const CachePutManyParams& params, Reply<CachePutManyResult> reply) {
-            auto shared = std::make_shared<Reply<CachePutManyResult>>(std::move(reply));
-            const std::int64_t file_bytes_max = cache.config().fileBytesMax;
-            cache.executor().post([&cache, shared, params, file_bytes_max] { // params live until the reply is used
-                struct One {
-                    bool stored = false;
-                    std::string error{};
-                };
-                const auto gathering =
-                    std::make_shared<Gathering<One>>(params.entries.size(), [shared](const std::vector<One>& outcomes) {
-                        CachePutManyResult result;
-                        for (std::size_t i = 0; i < outcomes.size(); ++i) {
-                            result.stored += outcomes[i].stored ? 1 : 0;
-                            if (!outcomes[i].error.empty())
-                                result.errors.push_back("/entries/" + std::to_string(i) + ": " + outcomes[i].error);
-                        }
-                        (*shared)(std::move(result));
-                    });
-                for (std::size_t i = 0; i < params.entries.size(); ++i) {
-                    auto put = read_put(params.entries[i], file_bytes_max);
-                    if (!put) {
-                        gathering->outcomes[i].error = put.error().message;
-                        gathering->leave();
-                        continue;
-                    }
-                    cache.put(std::move(*put), [gathering, i](const Result<CachePutOutcome>& outcome) {
-                        if (outcome)
-                            gathering->outcomes[i].stored = outcome->stored;
-                        else
-                            gathering->outcomes[i].error = outcome.error().message;
-                        gathering->leave();
-                    });
-                }
-                gathering->leave();
-            });
-        });
-}
-
 } // namespace
+
+Result<CachePut> read_cache_put(const CachePutParams& params, std::int64_t file_bytes_max) {
+    CachePut put;
+    put.key = PILLION_TRY(read_cache_key(params.key));
+    put.space = owned(params.space);
+    const int given =
+        (params.value ? 1 : 0) + (params.base64 ? 1 : 0) + (params.file ? 1 : 0) + (params.absent ? 1 : 0);
+    if (given != 1)
+        return fail(ErrorCode::invalid_params,
+                    given == 0 ? "there is no value: give value, base64, file or absent"
+                               : "the value is given more than once: give one of value, base64, file and absent",
+                    "/value");
+    if (params.ttlMs && params.ttlClass)
+        return fail(ErrorCode::invalid_params, "ttlMs and ttlClass both say how long it lives; give one of them",
+                    "/ttlClass");
+    if (params.value) {
+        if (params.contentType && *params.contentType != "application/json")
+            return fail(ErrorCode::invalid_params, "`value` is application/json; bytes go as base64 or file",
+                        "/contentType");
+        put.bytes = owned(params.value->text);
+    } else {
+        put.content_type = owned(params.contentType.value_or("application/octet-stream"));
+        if (put.content_type == "application/json")
+            return fail(ErrorCode::invalid_params, "JSON goes as `value`", "/contentType");
+    }
+    if (params.base64) {
+        auto bytes = from_base64(*params.base64);
+        if (!bytes) return fail(ErrorCode::invalid_params, "this is no base64", "/base64");
+        put.bytes = std::move(*bytes);
+    }
+    if (params.file) put.bytes = PILLION_TRY(read_file_value(owned(*params.file), file_bytes_max));
+    put.is_negative = params.absent;
+    put.ttl_ms = params.ttlMs;
+    if (params.ttlClass) put.ttl_ms = cache_ttl_of(*params.ttlClass);
+    put.grace_ms = params.graceMs;
+    if (params.priority) put.priority = static_cast<std::uint8_t>(*params.priority);
+    put.tags = owned(params.tags);
+    for (const CacheDependencyParams& dependency : params.dependsOn)
+        put.depends_on.push_back({owned(dependency.space), PILLION_TRY(read_cache_key(dependency.key))});
+    if (params.profile) put.depends_on.push_back({"voiceProfiles", PILLION_TRY(read_cache_key(*params.profile))});
+    put.etag = owned(params.etag.value_or(""));
+    put.made_in_ms = static_cast<std::int64_t>(params.madeInMs.value_or(0));
+    put.only_if_absent = params.ifAbsent;
+    return put;
+}
 
 Result<CacheKey> read_cache_key(JsonView key) {
     const std::string_view text = key.text;
@@ -548,8 +398,6 @@ std::vector<Method> cache_value_methods(Cache& cache, CacheLeases& leases) {
     std::vector<Method> methods;
     methods.push_back(get_method(cache, leases));
     methods.push_back(put_method(cache));
-    methods.push_back(get_many_method(cache));
-    methods.push_back(put_many_method(cache));
     methods.push_back(async_method<CacheKeyParams, CacheHasResult>(
         "cache.has", "Whether there is a fresh value, without it.",
         [&cache](const CacheKeyParams& params, Reply<CacheHasResult> reply) {

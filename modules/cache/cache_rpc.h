@@ -239,14 +239,17 @@ CacheTroublePayload cache_trouble_payload(const CacheTrouble& trouble);
 
 // A key as the wire has it: a string's text, or the canonical form of anything composite.
 Result<CacheKey> read_cache_key(JsonView key);
+Result<CachePut> read_cache_put(const CachePutParams& params, std::int64_t file_bytes_max);
 CacheInvalidateResult invalidate_result(const CacheInvalidated& outcome);
 CacheGetResult cache_get_result(const CacheRead& read, bool explain);
 
 // The methods that read and write values, and those that administrate; `leases` serves `as: file`.
 std::vector<Method> cache_methods(Cache& cache, CacheLeases& leases, CacheStrategies& strategies);
 std::vector<Method> cache_value_methods(Cache& cache, CacheLeases& leases);
+std::vector<Method> cache_many_methods(Cache& cache);
 std::vector<Method> cache_admin_methods(Cache& cache);
 std::vector<Method> cache_transfer_methods(Cache& cache);
 std::vector<Method> cache_strategy_methods(Cache& cache, CacheStrategies& strategies);
+std::vector<Method> cache_simulate_methods();
 
 } // namespace pillion

@@ -264,9 +264,10 @@ std::vector<Method> cache_strategy_methods(Cache& cache, CacheStrategies& strate
 
 std::vector<Method> cache_methods(Cache& cache, CacheLeases& leases, CacheStrategies& strategies) {
     std::vector<Method> all = cache_value_methods(cache, leases);
-    for (auto part : {&cache_admin_methods, &cache_transfer_methods})
+    for (auto part : {&cache_many_methods, &cache_admin_methods, &cache_transfer_methods})
         for (Method& method : part(cache)) all.push_back(std::move(method));
     for (Method& method : cache_strategy_methods(cache, strategies)) all.push_back(std::move(method));
+    for (Method& method : cache_simulate_methods()) all.push_back(std::move(method));
     return all;
 }
 

@@ -19,9 +19,18 @@ constexpr double weight_max = 64 * 1024;
 
 double simulate_sample(const AccessSample::Picture& picture, const MemoryStoreConfig& config) {
     if (picture.accesses.empty()) return 0;
+    // What a missing value weighs is known from when it was there; else it is taken as the average.
+    std::unordered_map<std::uint64_t, double> weights;
     double sum = 0;
-    for (const SampledAccess& access : picture.accesses) sum += access.weight;
-    const double scale = miniature_weight / std::max(1.0, sum / static_cast<double>(picture.accesses.size()));
+    std::size_t weighed = 0;
+    for (const SampledAccess& access : picture.accesses) {
+        if (access.weight == 0) continue;
+        weights[access.hash] = access.weight;
+        sum += access.weight;
+        ++weighed;
+    }
+    const double average = weighed == 0 ? miniature_weight : sum / static_cast<double>(weighed);
+    const double scale = miniature_weight / std::max(1.0, average);
     MemoryStoreConfig miniature = config;
     miniature.bytes_max = std::max<std::uint64_t>(
         4096, static_cast<std::uint64_t>(static_cast<double>(config.bytes_max) * picture.rate * scale));
@@ -41,7 +50,9 @@ double simulate_sample(const AccessSample::Picture& picture, const MemoryStoreCo
             hits += i >= warm ? 1 : 0;
             continue;
         }
-        const double weight = std::clamp(static_cast<double>(access.weight) * scale, weight_min, weight_max);
+        const auto known = weights.find(access.hash);
+        const double weight =
+            std::clamp((known == weights.end() ? average : known->second) * scale, weight_min, weight_max);
         const auto record_bytes = static_cast<std::size_t>(weight) - key.size() - MemoryStore::entry_overhead_bytes;
         store.put(key, hash, std::string_view(filler).substr(0, record_bytes), 1);
     }

@@ -141,6 +141,7 @@ Cache::Staged Cache::keep(CacheSpace& space, const CacheKey& key, std::uint64_t 
     }
     arm_sweep();
     const auto weight = static_cast<std::int64_t>(value.bytes.size() + key.name.size() + 128);
+    if (space.sample.wants(hash)) space.sample.weigh(hash, static_cast<std::uint32_t>(weight));
     if (next_budget_look_bytes_.fetch_sub(weight, std::memory_order_relaxed) <= weight) keep_within_budget();
     return staged;
 }

@@ -270,11 +270,13 @@ TEST_CASE("encrypted values leave nothing readable in a tier, and open again", "
     ManualTimers timers(clock);
     CacheExecutor executor(CacheExecutor::Mode::in_place);
     const auto disk = std::make_shared<FakeTier>("disk");
-    Cache cache({.clock = clock,
-                 .timers = timers,
-                 .executor = executor,
-                 .tiers = {{"disk", false, [disk]() -> Result<std::shared_ptr<CacheTier>> { return std::shared_ptr<CacheTier>(disk); }}},
-                 .codec = make_cache_codec(codec)});
+    Cache cache(
+        {.clock = clock,
+         .timers = timers,
+         .executor = executor,
+         .tiers = {{"disk", false,
+                    [disk]() -> Result<std::shared_ptr<CacheTier>> { return std::shared_ptr<CacheTier>(disk); }}},
+         .codec = make_cache_codec(codec)});
     REQUIRE(cache.set_policy("session", {.encrypt = true}));
     CachePut put;
     put.space = "session";
@@ -296,6 +298,8 @@ TEST_CASE("encrypted values leave nothing readable in a tier, and open again", "
     disk->entries[{"session", "other"}] = disk->entries.begin()->second;
     get.key = {"other", {}};
     ErrorCode code = ErrorCode::internal_error;
-    cache.get(get, [&](const Result<CacheRead>& read) { if (!read) code = read.error().code; });
+    cache.get(get, [&](const Result<CacheRead>& read) {
+        if (!read) code = read.error().code;
+    });
     CHECK(code == ErrorCode::corrupt);
 }

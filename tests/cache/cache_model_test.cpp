@@ -31,7 +31,9 @@ void play(unsigned seed, int steps) {
         case 0:
         case 1:
         case 2: {
-            Known known{std::string(static_cast<std::size_t>(pick(600)), 'v') + std::to_string(step), now + 500 + pick(60'000), {}};
+            Known known{std::string(static_cast<std::size_t>(pick(600)), 'v') + std::to_string(step),
+                        now + 500 + pick(60'000),
+                        {}};
             if (pick(2) == 0) known.tags.push_back("t" + std::to_string(pick(3)));
             it.put(key, known.value, {.ttl_ms = known.fresh_until_ms - now, .tags = known.tags});
             model[key] = known;
