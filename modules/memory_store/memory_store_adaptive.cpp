@@ -223,10 +223,10 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
         if (is_sampled(hash, sample_mask())) play(hash, slots_[slot].weight());
     }
     for (Rival& rival : rivals_) rival.misses = 0;
-    // As many as the main queue will hold when the store is full, or until it has doubled.
+    // As many as the main queue will hold when the store is full; none where it doubles, and comes here again, before.
     const double used = load(lists_[small].weight() + lists_[main].weight(), restarted_entries_);
-    const double ghosts = 0.9 * static_cast<double>(restarted_entries_) / std::max(used, 0.5);
-    ghosts_.reset(is_exact() ? 0 : static_cast<std::size_t>(ghosts));
+    const bool fills_soon = !is_exact() && used >= 0.45;
+    ghosts_.reset(fills_soon ? static_cast<std::size_t>(0.9 * static_cast<double>(restarted_entries_) / used) : 0);
     follow(leader_);
 }
 
