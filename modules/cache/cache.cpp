@@ -241,24 +241,26 @@ void Cache::heed(TierGate& gate, const CacheTier::Notice& notice) {
     if (notice.selection.name) selection.key = CacheKey{*notice.selection.name, {}};
     selection.pattern = notice.selection.pattern;
     selection.tag = notice.selection.tag;
-    {
-        const std::lock_guard lock(spaces_mutex_);
-        for (const auto& space : spaces_)
-            if ((!selection.space || space->name == *selection.space) && space->policy()->tier(gate.name()).enabled)
-                affected.push_back(space.get());
+    for (CacheSpace* const space : spaces())
+        if ((!selection.space || space->name == *selection.space) && space->policy()->tier(gate.name()).enabled)
+            affected.push_back(space);
+    if (notice.selection.tag && !notice.uncertain) { // its version speaks for itself; passing it on would echo for ever
+        note_cut(selection, invalidations_.cut_tag(notice.selection.space, *notice.selection.tag, now_ms()));
+        return tell(CacheNotice{std::move(selection), "notice", gate.name(), 0});
     }
-    if (notice.selection.tag)
-        cut(selection, invalidations_.cut_tag(notice.selection.space, *notice.selection.tag, now_ms()));
     // Uncertain: what memory and the tiers before this one hold of shared namespaces may be outdated. Memory is
     // dropped; a local tier between is distrusted by version.
     const std::int64_t version = invalidations_.version(now_ms());
     const std::uint64_t entries = invalidate_memory(selection, affected, version);
     for (const auto& faster : gates_) {
         if (faster.get() == &gate) break;
-        TierSelection local = notice.selection;
-        local.tag.reset();
-        if (!notice.selection.tag || notice.uncertain)
-            faster->invalidate(local, invalidations_.version(now_ms()) + 1, 1000, [](const Result<std::uint64_t>&) {});
+        for (const CacheSpace* const space : affected) {
+            if (!space->policy()->tier(faster->name()).enabled) continue;
+            TierSelection local = notice.selection;
+            local.space = space->name;
+            local.tag.reset();
+            faster->invalidate(local, version + 1, 1000, [](const Result<std::uint64_t>&) {});
+        }
     }
     tell(CacheNotice{std::move(selection), notice.uncertain ? "uncertain" : "notice", gate.name(), entries});
 }

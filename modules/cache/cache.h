@@ -277,6 +277,8 @@ class Cache {
     void changed_many(CacheSpace& space);
     std::uint64_t invalidate_memory(const CacheSelection& selection, const std::vector<CacheSpace*>& spaces,
                                     std::int64_t version);
+    void note_cut(const CacheSelection& selection, std::int64_t version);
+    // The same, and tells other machines of a tag.
     void cut(const CacheSelection& selection, std::int64_t version);
 
     CacheHost host_;

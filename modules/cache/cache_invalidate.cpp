@@ -119,14 +119,18 @@ std::uint64_t Cache::invalidate_memory(const CacheSelection& selection, const st
     return entries;
 }
 
-// Makes a cut of a namespace, of all or of a tag last: the journal has it, and the tiers' other users hear of it.
+// Makes a cut of a namespace, of all or of a tag last, for the next run and other windows.
+void Cache::note_cut(const CacheSelection& selection, std::int64_t version) {
+    InvalidationJournal* const file = journal();
+    if (file == nullptr) return;
+    file->note_version(version);
+    const auto written =
+        file->append({FrameKind::cut, version, selection.space.value_or(""), selection.tag.value_or("")});
+    if (!written) tell(CacheTrouble{"journal", "cache.journal", {}, {}, written.error().message});
+}
+
 void Cache::cut(const CacheSelection& selection, std::int64_t version) {
-    if (InvalidationJournal* const file = journal()) {
-        file->note_version(version);
-        const auto written =
-            file->append({FrameKind::cut, version, selection.space.value_or(""), selection.tag.value_or("")});
-        if (!written) tell(CacheTrouble{"journal", "cache.journal", {}, {}, written.error().message});
-    }
+    note_cut(selection, version);
     if (!selection.tag) return; // the tiers' own invalidation tells of the rest
     TierSelection told;
     told.space = selection.space.value_or("");

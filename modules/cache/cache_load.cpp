@@ -116,7 +116,9 @@ void Cache::loaded(const LoadPointer& load, const CacheGet& request, CacheValueP
             is_same && result->last_modified.empty() ? stale->meta.last_modified : result->last_modified;
         if (result->ttl_ms) put.ttl_ms = *result->ttl_ms;
         if (result->grace_ms) put.grace_ms = *result->grace_ms;
-        put.tags.insert(put.tags.end(), result->tags.begin(), result->tags.end());
+        const std::vector<std::string>& tags = is_same && result->tags.empty() ? stale->meta.tags : result->tags;
+        for (const std::string& tag : tags)
+            if (std::ranges::find(put.tags, tag) == put.tags.end()) put.tags.push_back(tag);
         if (stale) space.changes.saw(now_ms() - stale->meta.created_ms, !is_same && stale->bytes != put.bytes);
     }
     const bool is_kept = put.ttl_ms != 0;

@@ -35,8 +35,8 @@ MemoryStore& CacheSpace::store() {
 
 std::uint64_t CacheSpace::set_share(double share) {
     const std::lock_guard lock(mutex_);
-    share_ = share;
-    return owned_ ? owned_->set_share(share) : 0;
+    share_ = std::clamp(share, 0.001, 1.0); // a store cannot do with nothing
+    return owned_ ? owned_->set_share(share_) : 0;
 }
 
 } // namespace pillion

@@ -158,6 +158,15 @@ TEST_CASE("writes and invalidations are announced to other machines, and theirs 
     CHECK(it.text("a") == "2");
 }
 
+TEST_CASE("a tag that another machine invalidated is void here, and not announced again", "[cache]") {
+    CacheFixture it;
+    it.put("a", "1", {.tags = {"x"}});
+    const std::size_t announced = it.redis->announced.size();
+    it.redis->notify({.selection = {.tag = "x"}});
+    CHECK(it.text("a").empty());
+    CHECK(it.redis->announced.size() == announced);
+}
+
 TEST_CASE("after a lost connection what came from there is looked up anew", "[cache]") {
     CacheFixture it;
     it.put("a", "1");
