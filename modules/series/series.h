@@ -210,7 +210,7 @@ class Series {
 
   private:
     struct Engine;
-    const std::unique_ptr<Engine> engine_;
+    const std::shared_ptr<Engine> engine_;
 };
 
 } // namespace pillion
