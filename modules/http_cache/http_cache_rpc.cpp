@@ -3,6 +3,9 @@
 #include "ipc/base/base64.h"
 #include "ipc/json_text.h"
 
+#include <algorithm>
+#include <array>
+
 namespace pillion {
 
 namespace {
@@ -13,13 +16,23 @@ HttpGet request_of(const HttpGetParams& params) {
     return wanted;
 }
 
-// Line ends in a field would let its value speak for others (RFC 9110, 5.5).
+// Line ends in a field would let its value speak for others (RFC 9110, 5.5). What asks for a part, or whether something
+// changed, is for the cache to say: the answer would not be the content.
 Result<void> check_headers(const HttpHeaders& headers) {
-    for (const auto& [name, value] : headers)
+    constexpr std::array<std::string_view, 7> conditions{
+        "if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range", "host"};
+    for (const auto& [name, value] : headers) {
         if (name.empty() || (name + value).find_first_of("\r\n") != std::string::npos ||
             name.find_first_of(" :") != std::string::npos)
             return fail(ErrorCode::invalid_params,
                         "headers has a field that HTTP does not allow: \"" + name.substr(0, 60) + "\"", "/headers");
+        std::string lower = name;
+        for (char& c : lower)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+        if (std::ranges::find(conditions, lower) != conditions.end())
+            return fail(ErrorCode::invalid_params, "headers must not have " + name + ": the cache sets it where needed",
+                        "/headers");
+    }
     return {};
 }
 
@@ -64,8 +77,11 @@ std::vector<Method> http_cache_methods(std::function<HttpCache&()> http) {
             CacheGet request{.space = params.space, .refresh = params.refresh, .explain = params.explain};
             const auto answer = std::make_shared<Reply<HttpGetResult>>(std::move(reply));
             http().get(wanted, std::string(answer->call().params()), std::move(request),
-                       [answer](const Result<CacheRead>& read) {
+                       [answer, url = params.url](const Result<CacheRead>& read) {
                            if (!read) return (*answer)(std::unexpected(read.error()));
+                           if (!read->value)
+                               return (*answer)(fail(ErrorCode::not_found,
+                                                     printable_url(url) + " was not there when it was last asked for"));
                            (*answer)(result_of(*read));
                        });
         }));

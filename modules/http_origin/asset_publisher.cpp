@@ -217,7 +217,7 @@ void AssetPublisher::publish(Asset asset, Done done) {
     const auto upload = std::make_shared<Upload>();
     upload->asset = std::move(asset);
     upload->done = std::move(done);
-    const auto prepared = [&]() -> Result<bool> {
+    const auto prepared = [&]() -> Result<Presence> {
         if (config_.endpoint.empty())
             return fail(ErrorCode::failed_precondition, "no server for assets is configured", {}, "set cdn.endpoint");
         PILLION_TRY(check_name(upload->asset.name));
@@ -237,27 +237,36 @@ void AssetPublisher::publish(Asset asset, Done done) {
         return find_published(upload->published);
     }();
     if (!prepared) return upload->done(std::unexpected(prepared.error()));
-    if (*prepared) return upload->done(upload->published);
+    if (*prepared == Presence::newest) return upload->done(upload->published);
+    if (*prepared == Presence::older) return remember(upload); // an app that went back to it
     send(upload);
 }
 
+// Where assets stand: what one bucket has, another of the same server does not.
+std::string AssetPublisher::place() const {
+    return config_.server == AssetServer::s3 ? without_slash(config_.endpoint) + "/" + config_.bucket
+                                             : without_slash(config_.endpoint);
+}
+
 // Whether this very content is up already; then `asset` says since when.
-Result<bool> AssetPublisher::find_published(PublishedAsset& asset) {
-    bool is_there = false;
+Result<AssetPublisher::Presence> AssetPublisher::find_published(PublishedAsset& asset) {
+    Presence presence = Presence::absent;
+    const std::string server = place();
     const auto look = [&](Database& database) -> Result<void> {
-        Statement row = PILLION_TRY(database.prepare("SELECT at FROM published_assets WHERE server = ?1 AND name = ?2 "
-                                                     "AND published_name = ?3 AND cache_control = ?4 "
-                                                     "AND content_type = ?5"));
-        row.with(std::string_view(config_.endpoint), std::string_view(asset.name),
-                 std::string_view(asset.publishedName), std::string_view(asset.cacheControl),
-                 std::string_view(asset.contentType));
-        is_there = PILLION_TRY(row.step());
-        if (is_there) asset.publishedAt = row.integer(0);
-        asset.wasThere = is_there;
+        Statement row = PILLION_TRY(database.prepare(
+            "SELECT at, at < (SELECT max(at) FROM published_assets WHERE server = ?1 AND name = ?2) FROM "
+            "published_assets WHERE server = ?1 AND name = ?2 AND published_name = ?3 AND cache_control = ?4 AND "
+            "content_type = ?5"));
+        row.with(std::string_view(server), std::string_view(asset.name), std::string_view(asset.publishedName),
+                 std::string_view(asset.cacheControl), std::string_view(asset.contentType));
+        asset.wasThere = PILLION_TRY(row.step());
+        if (!asset.wasThere) return {};
+        asset.publishedAt = row.integer(0);
+        presence = row.integer(1) != 0 ? Presence::older : Presence::newest;
         return {};
     };
     PILLION_TRY(state_.read(look));
-    return is_there;
+    return presence;
 }
 
 HttpRequest AssetPublisher::request_for(const Upload& upload, std::string method, const std::string& path) const {
@@ -320,7 +329,7 @@ void AssetPublisher::remember(const std::shared_ptr<Upload>& upload) {
     upload->published.publishedAt = clock_.wall_ms();
     const PublishedAsset& asset = upload->published;
     state_.write(
-        [server = config_.endpoint, asset](Database& database) -> Result<void> {
+        [server = place(), asset](Database& database) -> Result<void> {
             Statement insert = PILLION_TRY(
                 database.prepare("INSERT OR REPLACE INTO published_assets VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)"));
             return insert
@@ -335,11 +344,12 @@ void AssetPublisher::remember(const std::shared_ptr<Upload>& upload) {
 
 Result<std::vector<PublishedAsset>> AssetPublisher::list() {
     std::vector<PublishedAsset> assets;
+    const std::string server = place();
     const auto look = [&](Database& database) -> Result<void> {
         Statement rows = PILLION_TRY(database.prepare(
             "SELECT name, published_name, url, digest, bytes, content_type, cache_control, at, max(at) FROM "
             "published_assets WHERE server = ?1 GROUP BY name ORDER BY name"));
-        rows.with(std::string_view(config_.endpoint));
+        rows.with(std::string_view(server));
         while (PILLION_TRY(rows.step())) assets.push_back(row_of(rows));
         return {};
     };

@@ -83,7 +83,9 @@ class AssetPublisher {
     void make_folders(const std::shared_ptr<Upload>& upload, std::size_t from);
     void remember(const std::shared_ptr<Upload>& upload);
     Result<std::string> read_credentials() const;
-    Result<bool> find_published(PublishedAsset& asset);
+    enum class Presence : std::uint8_t { absent, older, newest };
+    Result<Presence> find_published(PublishedAsset& asset);
+    std::string place() const;
 
     HttpClient& client_;
     Store& state_;

@@ -184,9 +184,10 @@ Freshness judge_freshness(int status, const HttpHeaders& headers, std::int64_t a
         result.stale_error_ms = control.stale_if_error_ms.value_or(0);
     }
     const bool is_final = status >= 200 && status != 206 && status != 304;
-    result.may_store = is_final && !control.no_store && std::ranges::find(result.vary, "*") == result.vary.end() &&
-                       (is_explicit || control.is_public || is_heuristically_cacheable(status)) &&
-                       (result.fresh_ms > 0 || result.stale_revalidate_ms > 0 || result.has_validator());
+    result.may_store =
+        is_final && !control.no_store && std::ranges::find(result.vary, "*") == result.vary.end() &&
+        (is_explicit || control.is_public || is_heuristically_cacheable(status)) &&
+        (result.fresh_ms > 0 || result.stale_revalidate_ms > 0 || result.stale_error_ms > 0 || result.has_validator());
     return result;
 }
 
@@ -201,7 +202,7 @@ std::optional<std::string> vary_key(const std::vector<std::string>& vary, const 
     std::string key;
     for (const std::string& name : names) {
         if (name == "*") return {};
-        key += name + ":" + std::string(trim(find_header(request, name).value_or(""))) + "\n";
+        if (const auto value = find_header(request, name)) key += name + ":" + std::string(trim(*value)) + "\n";
     }
     return key;
 }

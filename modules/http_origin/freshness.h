@@ -52,8 +52,8 @@ Freshness judge_freshness(int status, const HttpHeaders& headers, std::int64_t a
 // Names of the groups that an answer to an unsafe request makes void (Cache-Group-Invalidation).
 std::vector<std::string> groups_made_void(const HttpHeaders& headers);
 
-// The part of a cache key that stands for the request fields an answer varies by; absent for "Vary: *", which nothing
-// matches.
+// The part of a cache key that stands for the request fields an answer varies by, those that the request has; absent
+// for "Vary: *", which nothing matches.
 std::optional<std::string> vary_key(const std::vector<std::string>& vary, const HttpHeaders& request);
 
 } // namespace pillion

@@ -53,7 +53,8 @@ PILLION_WIRE(PublishedAsset, PILLION_FIELD(name, "The asset's path within the ap
              PILLION_FIELD(digest, "SHA-256 of the content, hexadecimal."), PILLION_FIELD(bytes, "Its size.", sortable),
              PILLION_FIELD(contentType, "Its media type."),
              PILLION_FIELD(cacheControl, "The Cache-Control field it was published with."),
-             PILLION_FIELD(publishedAt, "When it was sent, in milliseconds since the Unix epoch.", sortable),
+             PILLION_FIELD(publishedAt, "When this content became the newest, in milliseconds since the Unix epoch.",
+                           sortable),
              PILLION_FIELD(wasThere, "Whether this content was there already, so that nothing had to be sent."))
 
 // `publisher` gives the publisher, made at the first use; it outlives the methods.
