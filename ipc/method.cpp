@@ -92,47 +92,85 @@ Result<void> encode_page(const wire::Type& list, void* items, const RequestMeta&
     return {};
 }
 
-void MethodTable::add(std::vector<Method> methods) {
-    for (Method& method : methods) {
-        const Method& kept = *methods_.emplace_back(std::make_unique<Method>(std::move(method)));
-        insert(kept.name, kept);
-        for (const std::string_view alias : kept.aliases) insert(alias, kept);
+void MethodTable::Index::insert(std::string_view name, const Method& method) {
+    if (slots_.empty() || ++count_ * 2 > slots_.size()) {
+        const std::vector<Slot> old =
+            std::exchange(slots_, std::vector<Slot>(std::max<std::size_t>(512, slots_.size() * 2)));
+        count_ = 1;
+        for (const Slot& slot : old)
+            if (slot.method != nullptr) insert(slot.name, *slot.method);
     }
-}
-
-void MethodTable::insert(std::string_view name, const Method& method) {
-    if (find(name) != nullptr) std::abort(); // two declarations of one name
-    if (++count_ * 2 > slots_.size()) grow();
     std::size_t at = XXH3_64bits(name.data(), name.size());
     while (slots_[at & (slots_.size() - 1)].method != nullptr) ++at;
     slots_[at & (slots_.size() - 1)] = {name, &method};
 }
 
-void MethodTable::grow() {
-    const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
-    count_ = 1;
-    for (const Slot& slot : old)
-        if (slot.method != nullptr) insert(slot.name, *slot.method);
-}
-
-const Method* MethodTable::find(std::string_view name) const {
-    std::size_t at = XXH3_64bits(name.data(), name.size());
-    for (;; ++at) {
+const Method* MethodTable::Index::find(std::string_view name, std::uint64_t hash) const {
+    if (slots_.empty()) return nullptr;
+    for (std::size_t at = hash;; ++at) {
         const Slot& slot = slots_[at & (slots_.size() - 1)];
         if (slot.method == nullptr || slot.name == name) return slot.method;
     }
 }
 
-void MethodTable::set_fallback(Method method, std::function<bool(std::string_view name)> takes) {
-    fallback_ = std::make_unique<Method>(std::move(method));
+void MethodTable::Index::consider_all(NearestName& nearest) const {
+    for (const Slot& slot : slots_)
+        if (slot.method != nullptr) nearest.consider(slot.name);
+}
+
+void MethodTable::add(std::vector<Method> methods) { keep(std::move(methods), at_once_); }
+
+void MethodTable::keep(std::vector<Method> methods, Index& index) const {
+    const auto enter = [&](std::string_view name, const Method& method) {
+        const std::uint64_t hash = XXH3_64bits(name.data(), name.size());
+        // Two declarations of one name.
+        if (at_once_.find(name, hash) != nullptr || later_index_.find(name, hash) != nullptr) std::abort();
+        index.insert(name, method);
+    };
+    for (Method& method : methods) {
+        const Method& kept = *methods_.emplace_back(std::make_unique<Method>(std::move(method)));
+        enter(kept.name, kept);
+        for (const std::string_view alias : kept.aliases) enter(alias, kept);
+    }
+}
+
+void MethodTable::declare_later_ones() const {
+    if (is_complete_.load(std::memory_order_acquire)) return;
+    std::call_once(declared_, [this] {
+        for (const auto& declare : later_) keep(declare(), later_index_);
+        if (declare_fallback_) fallback_ = std::make_unique<Method>(declare_fallback_());
+        is_complete_.store(true, std::memory_order_release);
+    });
+}
+
+const Method* MethodTable::find(std::string_view name) const {
+    const std::uint64_t hash = XXH3_64bits(name.data(), name.size());
+    if (const Method* const found = at_once_.find(name, hash)) return found;
+    declare_later_ones();
+    return later_index_.find(name, hash);
+}
+
+void MethodTable::set_fallback(std::function<Method()> declare, std::function<bool(std::string_view name)> takes) {
+    declare_fallback_ = std::move(declare);
     takes_ = std::move(takes);
 }
 
 std::string_view MethodTable::nearest(std::string_view name) const {
+    declare_later_ones();
     NearestName nearest(name);
-    for (const Slot& slot : slots_)
-        if (slot.method != nullptr) nearest.consider(slot.name);
+    at_once_.consider_all(nearest);
+    later_index_.consider_all(nearest);
     return nearest.best();
+}
+
+const std::vector<std::unique_ptr<Method>>& MethodTable::all() const {
+    declare_later_ones();
+    return methods_;
+}
+
+std::size_t MethodTable::names() const {
+    declare_later_ones();
+    return at_once_.count() + later_index_.count();
 }
 
 } // namespace pillion

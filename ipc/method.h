@@ -18,8 +18,10 @@
 #include "ipc/wire_decode.h"
 #include "ipc/wire_encode.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -192,40 +194,62 @@ Method hybrid_method(std::string_view name, std::string_view summary, Attempt at
     return method;
 }
 
-// All methods of a program by name, aliases included. Built at start, constant afterwards.
+// All methods of a program by name, aliases included. Composed at start, unchanged afterwards: any thread. Declaring a
+// method costs some microseconds and touches its module's code, so most are declared when a name is first asked for
+// that is not among those declared at once.
 class MethodTable {
   public:
     void add(std::vector<Method> methods);
+    // The same when they are needed. At composition; `declare` is called at most once, on any thread.
+    void add_later(std::function<std::vector<Method>()> declare) { later_.push_back(std::move(declare)); }
     // Null if there is no such method.
     const Method* find(std::string_view name) const;
     // Serves the names that no method has and that `takes` accepts (as sent, escapes included); Call::name() tells
     // which it was. At composition.
-    void set_fallback(Method method, std::function<bool(std::string_view name)> takes);
+    void set_fallback(std::function<Method()> declare, std::function<bool(std::string_view name)> takes);
     // As find(), then the fallback.
     const Method* resolve(std::string_view name) const {
         const Method* const found = find(name);
-        return found == nullptr && fallback_ && takes_(name) ? fallback_.get() : found;
+        return found == nullptr && takes_ && takes_(name) ? fallback_.get() : found;
     }
     // The nearest existing name; empty if none is near.
     std::string_view nearest(std::string_view name) const;
     // In the order they were declared.
-    const std::vector<std::unique_ptr<Method>>& all() const { return methods_; }
+    const std::vector<std::unique_ptr<Method>>& all() const;
     // Names and aliases together.
-    std::size_t names() const { return count_; }
+    std::size_t names() const;
 
   private:
-    struct Slot {
-        std::string_view name;
-        const Method* method = nullptr;
-    };
-    void insert(std::string_view name, const Method& method);
-    void grow();
+    // Names of methods: open addressing, a power of two, at most half full.
+    class Index {
+      public:
+        explicit Index(std::size_t slots) : slots_(slots) {}
+        void insert(std::string_view name, const Method& method);
+        const Method* find(std::string_view name, std::uint64_t hash) const;
+        void consider_all(class NearestName& nearest) const;
+        std::size_t count() const { return count_; }
 
-    std::vector<std::unique_ptr<Method>> methods_;
-    std::unique_ptr<Method> fallback_;
+      private:
+        struct Slot {
+            std::string_view name;
+            const Method* method = nullptr;
+        };
+        std::vector<Slot> slots_;
+        std::size_t count_ = 0;
+    };
+    void keep(std::vector<Method> methods, Index& index) const;
+    void declare_later_ones() const;
+
+    Index at_once_{128};
+    std::vector<std::function<std::vector<Method>()>> later_;
+    std::function<Method()> declare_fallback_;
     std::function<bool(std::string_view)> takes_;
-    std::vector<Slot> slots_ = std::vector<Slot>(512); // open addressing, a power of two, at most half full
-    std::size_t count_ = 0;
+
+    mutable std::once_flag declared_; // guards the making of what follows
+    mutable std::atomic<bool> is_complete_{false};
+    mutable Index later_index_{0};
+    mutable std::vector<std::unique_ptr<Method>> methods_;
+    mutable std::unique_ptr<Method> fallback_;
 };
 
 } // namespace pillion

@@ -3,6 +3,9 @@
 #include "ipc/base/log.h"
 #include "ipc/base/platform.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace pillion {
 
 namespace {
@@ -17,7 +20,7 @@ StartupProgress progress_of(const ComponentStartStep& step) {
 
 } // namespace
 
-AppParts::AppParts(const Host& host)
+AppParts::AppParts(const Host& host, const AppPartsConfig& config)
     : host_(host), client_(host.outbox, host.frames, host.buffers),
       processes_(std::make_unique<ProcessHost>(
           host.io, host.clock,
@@ -37,10 +40,25 @@ AppParts::AppParts(const Host& host)
     Components::add_schema(host.state);
     predictor_.persist(host.state, host.io);
     components_ = std::make_unique<Components>(components_host());
+    components_->configure(config.lazy_loading, config.startup);
     components_->set_runner(ComponentKind::backend, backend_runner_);
     backends_->on_change([this](const BackendChange& change) { on_backend_change(change); });
     backends_->on_notification([this](const BackendNotification& notification) {
         host_.hub.publish(backends_notification_event, to_event(notification));
+    });
+    connect_memory();
+}
+
+void AppParts::connect_memory() {
+    host_.memory.add_cache_source("backends", [this] {
+        const auto [bytes, entries] = backends_->cache_size();
+        return MemoryCache{.name = {}, .bytes = bytes, .entries = entries};
+    });
+    host_.memory.add_optimizer("backendCaches", [this](OptimizeLevel level) {
+        if (level != OptimizeLevel::aggressive) return Freed{};
+        const auto [bytes, entries] = backends_->cache_size();
+        backends_->clear_caches();
+        return Freed{.bytes = bytes, .entries = entries};
     });
 }
 
@@ -52,16 +70,19 @@ AppParts::~AppParts() {
 }
 
 BackendControl AppParts::backend_control() {
-    return {.start = [this](const std::string& name, BackendControl::Done done) { backends_->start(name, std::move(done)); },
-            .sleep = [this](const std::string& name, BackendControl::Done done) { backends_->sleep(name, std::move(done)); },
-            .stop = [this](const std::string& name, BackendControl::Done done) { backends_->stop(name, std::move(done)); },
-            .check = [this](const std::string& name) -> Result<void> {
-                for (const BackendStatus& backend : backends_->list())
-                    if (backend.name == name) return {};
-                return fail(ErrorCode::invalid_params,
-                            "component " + name + " is of kind backend, but there is no backend " + name, {},
-                            "add a table [backends." + name + "] to the configuration");
-            }};
+    return {
+        .start = [this](const std::string& name,
+                        BackendControl::Done done) { backends_->start(name, std::move(done)); },
+        .sleep = [this](const std::string& name,
+                        BackendControl::Done done) { backends_->sleep(name, std::move(done)); },
+        .stop = [this](const std::string& name, BackendControl::Done done) { backends_->stop(name, std::move(done)); },
+        .check = [this](const std::string& name) -> Result<void> {
+            for (const BackendStatus& backend : backends_->list())
+                if (backend.name == name) return {};
+            return fail(ErrorCode::invalid_params,
+                        "component " + name + " is of kind backend, but there is no backend " + name, {},
+                        "add a table [backends." + name + "] to the configuration");
+        }};
 }
 
 // A component of kind `backend` follows its backend, which calls may wake and idleness puts to sleep.
@@ -73,7 +94,7 @@ void AppParts::on_backend_change(const BackendChange& change) {
     else if (change.state == BackendState::failed)
         backend_runner_->ended(change.backend, ComponentEnd::failed, change.reason);
     else if (change.state == BackendState::ready)
-        components_->load(change.backend, LoadCause::demand, [](const Result<ComponentLoad>&) {});
+        components_->load(change.backend, LoadCause::rule, [](const Result<ComponentLoad>&) {});
 }
 
 Components::Host AppParts::components_host() {
@@ -93,8 +114,7 @@ Components::Host AppParts::components_host() {
             [this](const ComponentStartStep& step) { host_.hub.publish(startup_progress_event, progress_of(step)); }};
 }
 
-Result<void> AppParts::configure(const AppPartsConfig& config) {
-    components_->configure(config.lazy_loading, config.startup);
+Result<void> AppParts::declare(const AppPartsConfig& config) {
     if (!config.backends.empty()) PILLION_TRY(backends_->configure(config.backends));
     if (!config.components.empty()) PILLION_TRY(components_->declare(config.components));
     return {};
@@ -106,19 +126,17 @@ void AppParts::declare_events(EventHub& hub) {
     hub.declare(startup_progress_event);
     hub.declare(backends_changed_event);
     hub.declare(backends_notification_event);
-    hub.on_interest("components", [this](bool wanted) { components_->set_listened(wanted); });
 }
 
-void AppParts::add_methods(MethodTable& methods) {
-    methods.add(startup_methods(components_->startup_host(), history_, host_.clock));
-    methods.add(components_methods(*components_));
-    methods.add(backends_methods(*backends_, host_.clock));
-    methods.set_fallback(backend_route(*backends_, host_.clock),
-                         [this](std::string_view name) { return routes_to_backend(*backends_, name); });
+std::vector<Method> AppParts::methods() {
+    std::vector<Method> methods = startup_methods(components_->startup_host(), history_, host_.clock);
+    std::ranges::move(components_methods(*components_), std::back_inserter(methods));
+    std::ranges::move(backends_methods(*backends_, host_.clock), std::back_inserter(methods));
+    return methods;
 }
 
 void AppParts::begin() {
-    if (components_->count() == 0 && backends_->empty()) return;
+    if (components_->count() == 0 && backends_->empty()) return components_->begin(); // for what is registered later
     // What is left of a crashed run may take a while to go, and may hold the ports and files that the components need.
     starter_ = std::thread([this] {
         platform::name_thread("pillion-start");

@@ -38,22 +38,23 @@ class AppParts {
         std::string data_directory;
         std::string version;
     };
-    explicit AppParts(const Host& host);
+    AppParts(const Host& host, const AppPartsConfig& config);
     ~AppParts();
     AppParts(const AppParts&) = delete;
 
-    // Declares what the configuration has.
-    Result<void> configure(const AppPartsConfig& config);
-    void declare_events(EventHub& hub);
-    void add_methods(MethodTable& methods);
+    // What the configuration declares.
+    Result<void> declare(const AppPartsConfig& config);
+    static void declare_events(EventHub& hub);
+    std::vector<Method> methods();
     // Serving begins: ends what a crashed run left alive, and starts what is to be started.
     void begin();
     // Takes everything down, at most so long. Not on the io thread.
     void stop(std::int64_t wait_ms_max);
 
     Components& components() { return *components_; }
-    Backends& backends() { return *backends_; }
+    Backends& backends() const { return *backends_; }
     ProcessHost& processes() { return *processes_; }
+    StartupHistory& history() { return history_; }
     StartupHost startup() { return components_->startup_host(); }
     // The client's answers to what backends asked it.
     bool take_response(const Message& message) { return client_.take(message); }
@@ -62,6 +63,7 @@ class AppParts {
     Components::Host components_host();
     BackendControl backend_control();
     void on_backend_change(const BackendChange& change);
+    void connect_memory();
 
     const Host host_;
     ClientLink client_;

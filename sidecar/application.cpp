@@ -55,8 +55,9 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
     PILLION_TRY(install_logging(self.log_config_));
     self.compose(options, output);
     PILLION_TRY(self.memory_->configure(self.memory_config_));
-    PILLION_TRY(self.parts_->configure(self.parts_config_));
-    PILLION_TRY(self.cache_->cache().configure(self.cache_config_.cache));
+    // What is declared is checked now; otherwise these parts are made when something is asked of them.
+    if (!self.parts_config_.components.empty() || !self.parts_config_.backends.empty())
+        PILLION_TRY(self.parts_.get().declare(self.parts_config_));
     return application;
 }
 
@@ -73,8 +74,8 @@ void Application::end() {
     if (has_ended_) return;
     has_ended_ = true;
     if (memory_) memory_->stop();
-    if (parts_) parts_->stop(ipc_config_.shutdownMs);
-    if (cache_) cache_->stop();
+    if (AppParts* const parts = parts_.find()) parts->stop(ipc_config_.shutdownMs);
+    if (CacheParts* const cache = cache_.find()) cache->stop();
     if (state_) state_->stop();
 }
 
@@ -94,31 +95,45 @@ void Application::compose(const ApplicationOptions& options, int output) {
                         .on_drained = [this] { hub_->on_drained(); }});
 
     state_ = std::make_unique<Store>(StoreOptions{.path = data_directory_ + "/state.db"}, clock);
-    parts_ = std::make_unique<AppParts>(AppParts::Host{.io = *io_,
-                                                       .clock = clock,
-                                                       .memory = *memory_,
-                                                       .state = *state_,
-                                                       .hub = *hub_,
-                                                       .outbox = *outbox_,
-                                                       .frames = frames_,
-                                                       .buffers = pools_.buffers,
-                                                       .data_directory = data_directory_,
-                                                       .version = PILLION_VERSION});
-    cache_ = std::make_unique<CacheParts>(CacheParts::Host{.io = *io_,
-                                                           .clock = clock,
-                                                           .memory = *memory_,
-                                                           .state = *state_,
-                                                           .hub = *hub_,
-                                                           .dispatcher = *dispatcher_,
-                                                           .data_directory = data_directory_,
-                                                           .app = options.app_id,
-                                                           .version = PILLION_VERSION},
-                                          cache_config_);
-    dispatcher_->set_response_handler([this](const Message& message) { return parts_->take_response(message); });
+    prepare_parts(options);
+    dispatcher_->set_response_handler([this](const Message& message) {
+        AppParts* const parts = parts_.find();
+        return parts != nullptr && parts->take_response(message);
+    });
     metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
     declare_events();
     connect_memory();
     add_methods();
+}
+
+void Application::prepare_parts(const ApplicationOptions& options) {
+    parts_.set([this] {
+        auto parts = std::make_unique<AppParts>(AppParts::Host{.io = *io_,
+                                                               .clock = system_clock(),
+                                                               .memory = *memory_,
+                                                               .state = *state_,
+                                                               .hub = *hub_,
+                                                               .outbox = *outbox_,
+                                                               .frames = frames_,
+                                                               .buffers = pools_.buffers,
+                                                               .data_directory = data_directory_,
+                                                               .version = PILLION_VERSION},
+                                                parts_config_);
+        if (components_are_watched_.load()) parts->components().set_listened(true);
+        return parts;
+    });
+    cache_.set([this, app = options.app_id] {
+        return std::make_unique<CacheParts>(CacheParts::Host{.io = *io_,
+                                                             .clock = system_clock(),
+                                                             .memory = *memory_,
+                                                             .state = *state_,
+                                                             .hub = *hub_,
+                                                             .dispatcher = *dispatcher_,
+                                                             .data_directory = data_directory_,
+                                                             .app = app,
+                                                             .version = PILLION_VERSION},
+                                            cache_config_);
+    });
 }
 
 void Application::declare_events() {
@@ -127,8 +142,12 @@ void Application::declare_events() {
     hub_->set_listener([this](const Event& event) { dispatcher_->cache().invalidate_by(event.name); });
     hub_->declare(config_changed);
     hub_->declare(memory_pressure_event);
-    parts_->declare_events(*hub_);
-    cache_->declare_events(*hub_);
+    AppParts::declare_events(*hub_);
+    CacheParts::declare_events(*hub_);
+    hub_->on_interest("components", [this](bool wanted) {
+        components_are_watched_ = wanted;
+        if (AppParts* const parts = parts_.find()) parts->components().set_listened(wanted);
+    });
     hub_->declare(metrics_sample_event, [this](Buffer& json) { wire::encode(metrics_->sample(), json); });
 }
 
@@ -139,16 +158,6 @@ void Application::connect_memory() {
         const ResponseCacheStats stats = dispatcher_->cache().stats();
         return MemoryCache{.name = {}, .bytes = stats.bytes, .entries = stats.entries};
     });
-    memory_->add_cache_source("backends", [this] {
-        const auto [bytes, entries] = parts_->backends().cache_size();
-        return MemoryCache{.name = {}, .bytes = bytes, .entries = entries};
-    });
-    memory_->add_optimizer("backendCaches", [this](OptimizeLevel level) {
-        if (level != OptimizeLevel::aggressive) return Freed{};
-        const auto [bytes, entries] = parts_->backends().cache_size();
-        parts_->backends().clear_caches();
-        return Freed{.bytes = bytes, .entries = entries};
-    });
     memory_->add_optimizer("responseCache", [this](OptimizeLevel level) {
         if (level == OptimizeLevel::light) return Freed{};
         const std::size_t entries = dispatcher_->cache().stats().entries;
@@ -157,8 +166,8 @@ void Application::connect_memory() {
     configuration_->on_change([this](std::string_view section) {
         if (section == "memory") // checked already: the section has its check
             if (const auto configured = memory_->configure(memory_config_); !configured) std::abort();
-        if (section == "cache")
-            if (const auto configured = cache_->cache().configure(cache_config_.cache); !configured) std::abort();
+        if (CacheParts* const cache = cache_.find(); cache != nullptr && section == "cache")
+            if (const auto configured = cache->cache().configure(cache_config_.cache); !configured) std::abort();
         if (section == "log") set_log_level(log_config_.level);
     });
 }
@@ -190,13 +199,20 @@ void Application::add_methods() {
          .discover = [this] { return openrpc_document(methods_, events(), PILLION_VERSION, OpenrpcLayout::one_line); },
          .describe = [this] { return describe(); },
          .request_shutdown = [] { Lifetime::request_end(EndReason::shutdown); }}));
-    methods_.add(config_methods(*configuration_,
-                                [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); }));
-    methods_.add(status_methods([this] { return status(); }, [this] { return health(); }));
-    parts_->add_methods(methods_);
-    cache_->add_methods(methods_);
-    methods_.add(memory_methods(*memory_));
-    methods_.add(metrics_methods(*metrics_));
+    methods_.add_later([this] {
+        return config_methods(*configuration_,
+                              [this](const ConfigChanged& changed) { hub_->publish(config_changed, changed); });
+    });
+    methods_.add_later([this] { return status_methods([this] { return status(); }, [this] { return health(); }); });
+    methods_.add_later([this] { return parts_.get().methods(); });
+    methods_.add_later([this] { return cache_.get().methods(); });
+    methods_.set_fallback([this] { return backend_route(parts_.get().backends(), system_clock()); },
+                          [this](std::string_view name) {
+                              const AppParts* const parts = parts_.find();
+                              return parts != nullptr && routes_to_backend(parts->backends(), name);
+                          });
+    methods_.add_later([this] { return memory_methods(*memory_); });
+    methods_.add_later([this] { return metrics_methods(*metrics_); });
 }
 
 std::string Application::openrpc() const { return openrpc_document(methods_, events(), PILLION_VERSION); }
@@ -265,8 +281,9 @@ int Application::serve(int input) {
                    .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax),
                    .shutdown_ms = ipc_config_.shutdownMs});
     metrics_->mark_ready();
-    parts_->begin();
-    cache_->begin();
+    if (AppParts* const parts = parts_.find()) parts->begin();
+    // What was hottest in the last run comes back.
+    if (CacheParts::has_something_to_bring_back(data_directory_, cache_config_)) cache_.get().begin();
     const bool in_good_order = server.run();
     end();
     // A worker that does not come back must not keep the process: it has nothing left to say.

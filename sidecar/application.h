@@ -15,6 +15,7 @@
 #include "sidecar/app_parts.h"
 #include "sidecar/cache_parts.h"
 #include "sidecar/config.h"
+#include "sidecar/lazy.h"
 #include "sidecar/logging.h"
 #include "sidecar/status_rpc.h"
 
@@ -46,6 +47,7 @@ class Application {
     const MethodTable& methods() const { return methods_; }
     std::vector<const Event*> events() const { return hub_->events(); }
     const Configuration& configuration() const { return *configuration_; }
+    AppParts& parts() { return parts_.get(); }
 
   private:
     Application() = default;
@@ -54,6 +56,7 @@ class Application {
     void end();
     void declare_events();
     void connect_memory();
+    void prepare_parts(const ApplicationOptions& options);
     IpcReadings readings() const;
     InitializeResult describe() const;
     StatusResult status() const;
@@ -69,6 +72,7 @@ class Application {
     Framing framing_ = Framing::automatic;
     std::int64_t started_ns_ = 0;
     bool has_ended_ = false;
+    std::atomic<bool> components_are_watched_{false};
 
     MemoryPools pools_;
     FrameWriter frames_;
@@ -79,9 +83,9 @@ class Application {
     std::unique_ptr<Memory> memory_;
     std::unique_ptr<Metrics> metrics_;
     std::unique_ptr<Store> state_; // state.db
-    std::unique_ptr<AppParts> parts_;
+    Lazy<AppParts> parts_;
     std::unique_ptr<Dispatcher> dispatcher_;
-    std::unique_ptr<CacheParts> cache_; // loads by the dispatcher
+    Lazy<CacheParts> cache_; // loads by the dispatcher
 };
 
 } // namespace pillion

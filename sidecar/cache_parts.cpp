@@ -1,6 +1,9 @@
 #include "sidecar/cache_parts.h"
 
-#include <filesystem>
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <unistd.h>
 
 namespace pillion {
 
@@ -39,6 +42,7 @@ CacheParts::CacheParts(const Host& host, const CachePartsConfig& config)
                                                  .detail = damage.reason + "; set aside as " + damage.set_aside}));
     });
     connect_memory();
+    if (const auto configured = cache_->configure(config.cache); !configured) std::abort(); // it was checked
 }
 
 CacheParts::~CacheParts() { stop(); }
@@ -123,17 +127,20 @@ void CacheParts::declare_events(EventHub& hub) {
     hub.declare(cache_trouble_event);
 }
 
-void CacheParts::add_methods(MethodTable& methods) {
-    methods.add(cache_methods(*cache_, *leases_, *strategies_));
-    methods.add(http_cache_methods([this]() -> HttpCache& { return http_cache_; }));
-    methods.add(http_origin_methods([this]() -> AssetPublisher& { return publisher_; }));
+std::vector<Method> CacheParts::methods() {
+    std::vector<Method> methods = cache_methods(*cache_, *leases_, *strategies_);
+    std::ranges::move(http_cache_methods([this]() -> HttpCache& { return http_cache_; }), std::back_inserter(methods));
+    std::ranges::move(http_origin_methods([this]() -> AssetPublisher& { return publisher_; }),
+                      std::back_inserter(methods));
+    return methods;
 }
 
-// Where nothing was kept there is nothing to bring back.
-void CacheParts::begin() {
-    std::error_code none;
-    if (config_.disk.enabled && std::filesystem::exists(disk_file_.path(), none)) cache_->warm_restart();
+bool CacheParts::has_something_to_bring_back(const std::string& data_directory, const CachePartsConfig& config) {
+    return config.disk.enabled && config.cache.warmBytes > 0 &&
+           access((data_directory + "/cache.db").c_str(), F_OK) == 0;
 }
+
+void CacheParts::begin() { cache_->warm_restart(); }
 
 void CacheParts::stop() {
     strategies_->stop();

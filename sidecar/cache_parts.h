@@ -70,8 +70,10 @@ class CacheParts {
     ~CacheParts();
     CacheParts(const CacheParts&) = delete;
 
-    void declare_events(EventHub& hub);
-    void add_methods(MethodTable& methods);
+    static void declare_events(EventHub& hub);
+    std::vector<Method> methods();
+    // Whether an earlier run has left values on disk.
+    static bool has_something_to_bring_back(const std::string& data_directory, const CachePartsConfig& config);
     // Serving begins: what was hottest comes back into memory, in the background.
     void begin();
     // Writes what is pending and closes everything. Before the io thread and the state store stop.

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -70,11 +71,44 @@ Command::Kind kind_of(const CommandDescription& command) {
     if (command.name == "config check") return config_check;
     if (command.name == "config default") return config_default;
     if (command.name == "completions") return completions;
+    if (command.name == "components") return components;
+    if (command.name == "cache simulate") return cache_simulate;
     return command.name == "man" ? man : version;
+}
+
+std::vector<std::string> split(std::string_view list) {
+    std::vector<std::string> parts;
+    while (!list.empty()) {
+        const std::size_t comma = std::min(list.find(','), list.size());
+        parts.emplace_back(list.substr(0, comma));
+        list.remove_prefix(std::min(comma + 1, list.size()));
+    }
+    return parts;
+}
+
+Result<void> take_capacities(Command& command, const std::string& list) {
+    for (const std::string& text : split(list)) {
+        std::uint64_t capacity = 0;
+        const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), capacity);
+        if (status != std::errc{} || end != text.data() + text.size() || capacity == 0)
+            return wrong("--entries takes whole numbers over 0 with commas between them, got \"" + text + "\"");
+        command.capacities.push_back(capacity);
+    }
+    return {};
+}
+
+Result<void> take_simulate(Command& command, std::string_view name, const std::string& value) {
+    if (name == "TRACE") command.trace = value;
+    if (name == "--policies") command.policies = split(value);
+    if (name == "--bytes") command.has_sizes = true;
+    if (name == "--plot") command.plot_file = value;
+    return name == "--entries" ? take_capacities(command, value) : Result<void>{};
 }
 
 Result<void> take(Command& command, const RawValue& raw, std::string& log_level) {
     const auto& [name, value] = raw;
+    if (name == "--json") command.as_json = true;
+    if (command.kind == Command::Kind::cache_simulate) return take_simulate(command, name, value);
     if (name == "--data-dir")
         command.data_dir = value;
     else if (name == "--app-id")
@@ -138,6 +172,11 @@ std::optional<std::vector<RawValue>> read_plainly(const CommandDescription& comm
         const bool is_repeated =
             std::ranges::any_of(values, [&](const RawValue& seen) { return seen.name == option->name; });
         if (is_repeated && !option->is_repeatable) return std::nullopt;
+        if (option->argument.empty() && equals == std::string_view::npos) {
+            values.push_back({option->name, {}});
+            continue;
+        }
+        if (option->argument.empty()) return std::nullopt;
         if (equals != std::string_view::npos) {
             values.push_back({option->name, std::string(argument.substr(equals + 1))});
             continue;
@@ -174,8 +213,12 @@ Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command,
     // none.
     std::map<std::string_view, std::vector<std::string>> lists;
     std::map<std::string_view, std::optional<std::string>> singles;
+    std::map<std::string_view, bool> flags;
     for (const OptionDescription& option : command.options) {
-        if (option.is_repeatable)
+        if (option.argument.empty())
+            app.add_flag(std::string(option.name), flags[option.name])
+                ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+        else if (option.is_repeatable)
             app.add_option(std::string(option.name), lists[option.name])->expected(1)->take_all();
         else
             app.add_option(std::string(option.name), singles[option.name])
@@ -196,6 +239,8 @@ Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command,
     std::vector<RawValue> values;
     for (const auto& [name, texts] : lists)
         for (const std::string& text : texts) values.push_back({name, text});
+    for (const auto& [name, is_given] : flags)
+        if (is_given) values.push_back({name, {}});
     for (const auto& [name, text] : singles)
         if (text) values.push_back({name, *text});
     return values;

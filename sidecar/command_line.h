@@ -16,7 +16,19 @@ namespace pillion {
 enum class SchemaFormat : unsigned char { openrpc, typescript, markdown, config };
 
 struct Command {
-    enum class Kind { serve, call, schema, config_check, config_default, version, help, completions, man };
+    enum class Kind {
+        serve,
+        call,
+        schema,
+        config_check,
+        config_default,
+        version,
+        help,
+        completions,
+        man,
+        components,
+        cache_simulate
+    };
     Kind kind = Kind::serve;
 
     // serve, call
@@ -29,7 +41,15 @@ struct Command {
     std::string method{}; // call
     std::string params{}; // call: JSON, empty if none were given
     SchemaFormat schema_format = SchemaFormat::openrpc;
-    std::string text{}; // version, help, completions, man: what to print on stdout
+    std::string text{};   // version, help, completions, man: what to print on stdout
+    bool as_json = false; // components, cache_simulate
+
+    // cache_simulate
+    std::string trace{};
+    std::vector<std::uint64_t> capacities{};
+    std::vector<std::string> policies{};
+    bool has_sizes = false;
+    std::optional<std::string> plot_file{};
 };
 
 // `on_terminal`: whether stdin is one. Then the program alone explains itself, where on a pipe it serves. An error is

@@ -52,6 +52,20 @@ inline constexpr std::array<OptionDescription, 6> serve_options{{
 }};
 inline constexpr std::array<OptionDescription, 1> schema_options{
     {{"--format", "FORMAT", "What to print; openrpc if left out.", formats}}};
+inline constexpr std::array<OptionDescription, 5> components_options{{
+    {"--data-dir", "DIR", "The app's data, where what earlier starts taught is kept."},
+    {"--app-id", "ID", "The app; names the data directory."},
+    {"--config", "FILE", "The configuration that declares the components."},
+    {"--set", "SECTION.KEY=VALUE", "One configuration value; stronger than the file.", {}, true},
+    {"--json", "", "Prints JSON instead of a table."},
+}};
+inline constexpr std::array<OptionDescription, 5> simulate_options{{
+    {"--entries", "N,N,...", "Capacities to try: entries, or bytes with --bytes; spread over the trace if left out."},
+    {"--policies", "NAME,NAME,...", "Only these policies; all if left out."},
+    {"--bytes", "", "Each line is a key and a size, and capacities are bytes."},
+    {"--plot", "FILE", "Writes the miss-ratio curves there, as SVG."},
+    {"--json", "", "Prints JSON instead of a table."},
+}};
 inline constexpr std::array<OptionDescription, 2> global_options{
     {{"--help", "", "Explains the program or a command."}, {"--version", "", "Prints the version."}}};
 
@@ -60,24 +74,31 @@ inline constexpr std::array<PositionalDescription, 2> call_positionals{
 inline constexpr std::array<PositionalDescription, 1> check_positionals{{{"FILE", "The TOML file to check."}}};
 inline constexpr std::array<PositionalDescription, 1> shell_positionals{{{"SHELL", "For which shell.", true, shells}}};
 
-inline constexpr std::array<CommandDescription, 8> commands{{
+inline constexpr std::array<PositionalDescription, 1> trace_positionals{
+    {{"TRACE", "A file with one key a line, in the order of the requests; may be gzip."}}};
+
+inline constexpr std::array<CommandDescription, 10> commands{{
     {"serve", "Speaks JSON-RPC on stdin and stdout until stdin ends.", {}, serve_options},
     {"call", "Calls one method, prints its result as JSON and ends; the error goes to stderr.", call_positionals,
      serve_options},
     {"schema", "Prints the contract: every method and event, or the configuration.", {}, schema_options},
     {"config check", "Checks a configuration file and says what is wrong with it.", check_positionals},
     {"config default", "Prints a configuration file with every key and its default."},
+    {"components", "Lists the app's components: kinds, rules, what they need, what they take.", {}, components_options},
+    {"cache simulate", "Tells what a cache would have hit: a trace of requests through every policy.",
+     trace_positionals, simulate_options},
     {"version", "Prints the version."},
     {"completions", "Prints a script that completes this command line in a shell.", shell_positionals},
     {"man", "Prints the manual page."},
 }};
 
-inline constexpr std::array<ExampleDescription, 6> examples{{
+inline constexpr std::array<ExampleDescription, 7> examples{{
     {"pillion serve --data-dir ~/.local/share/my-app", "Serves an app, as its front end starts it."},
     {"pillion call rpc.ping", "Tries a method by hand."},
     {"pillion call config.get '{\"key\":\"ipc\"}' --set ipc.workers=4", "With params and a configuration value."},
     {"pillion config default > pillion.toml", "A configuration file to start from."},
     {"pillion schema --format typescript > pillion.d.ts", "The types of every method."},
+    {"pillion cache simulate requests.gz --entries 500,1000", "Which policy and size would serve best."},
     {"source <(pillion completions bash)", "Completes commands and options in this shell."},
 }};
 

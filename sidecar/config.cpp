@@ -377,7 +377,7 @@ Result<void> Configuration::load(const ConfigSources& sources) {
     }
     const std::lock_guard lock(values_mutex_);
     for (const Assignment& assignment : assignments) PILLION_TRY(apply(assignment));
-    return check_sections();
+    return check_sections(assignments);
 }
 
 // values_mutex_ is held; the value has been tried out.
@@ -392,9 +392,12 @@ Result<void> Configuration::apply(const Assignment& assignment) {
     return assign_entry(prefix, *type.element, assignment.json, entry);
 }
 
-Result<void> Configuration::check_sections() const {
+// Those that got a value; the others are as they were declared.
+Result<void> Configuration::check_sections(const std::vector<Assignment>& assignments) const {
     for (const ConfigSection& section : sections_) {
-        if (section.check == nullptr) continue;
+        const bool is_touched = std::ranges::any_of(
+            assignments, [&](const Assignment& assignment) { return assignment.key.section == &section; });
+        if (section.check == nullptr || !is_touched) continue;
         if (auto checked = section.check(section.values); !checked) {
             checked.error().message.insert(0, std::string(section.name) + ": ");
             return checked;
@@ -468,7 +471,7 @@ Result<std::vector<std::string>> Configuration::set(const std::map<std::string, 
             undo.push_back({assignment.key, value_json(assignment.key), {}});
             PILLION_TRY(apply(assignment));
         }
-        if (auto checked = check_sections(); !checked) {
+        if (auto checked = check_sections(assignments); !checked) {
             for (const Assignment& assignment : undo) PILLION_TRY(apply(assignment));
             checked.error().field = "/values";
             return std::unexpected(std::move(checked).error());

@@ -104,7 +104,7 @@ class Configuration {
     Result<void> apply(const Assignment& assignment);
     Result<Key> find_in_entry(const ConfigSection& section, std::string_view field) const;
     std::string value_json(const Key& key) const;
-    Result<void> check_sections() const;
+    Result<void> check_sections(const std::vector<Assignment>& assignments) const;
     std::unexpected<Error> unknown_variable(std::string_view name) const;
 
     const std::vector<ConfigSection> sections_;

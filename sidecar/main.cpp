@@ -8,6 +8,7 @@
 #include "sidecar/command_line.h"
 #include "sidecar/one_call.h"
 #include "sidecar/standard_streams.h"
+#include "sidecar/table_commands.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -97,6 +98,10 @@ int run(const Command& command) {
         return check_config(command);
     case Command::Kind::config_default:
         return print_default_config();
+    case Command::Kind::components:
+        return list_components(options_of(command), command.as_json);
+    case Command::Kind::cache_simulate:
+        return simulate_cache(command);
     case Command::Kind::version:
     case Command::Kind::help:
     case Command::Kind::completions:

@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
     if (!backends.declare("echo", echo(argv[1]))) return 1;
     methods.add(ping());
     methods.add(backends_methods(backends, clock));
-    methods.set_fallback(backend_route(backends, clock),
+    methods.set_fallback([&] { return backend_route(backends, clock); },
                          [&backends](std::string_view name) { return routes_to_backend(backends, name); });
     Dispatcher dispatcher({methods, outbox, frames, pools, io, clock}, {});
     Lifetime::install(STDIN_FILENO);

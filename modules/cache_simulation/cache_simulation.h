@@ -28,13 +28,20 @@ struct Trace {
     std::uint64_t distinctBytes = 0; // sum of the weights of all keys, each as it was last; without sizes, their number
 };
 
+// What stands on a line.
+enum class TraceLines : std::uint8_t {
+    as_the_first, // a key, or a key and a size: as on the first line
+    keys,         // the whole line is the key, blanks within it included
+    keys_and_sizes,
+};
+
 inline constexpr std::uint64_t trace_requests_max = 50'000'000;
 inline constexpr std::size_t trace_key_bytes_max = 65'535;
 
 // -32002 where there is no such file, -32602 for what is no trace, with the line.
-Result<Trace> read_trace(const std::string& path);
+Result<Trace> read_trace(const std::string& path, TraceLines lines = TraceLines::as_the_first);
 // The same of a text in memory, not compressed.
-Result<Trace> parse_trace(std::string_view text);
+Result<Trace> parse_trace(std::string_view text, TraceLines lines = TraceLines::as_the_first);
 
 struct SimulationResult {
     std::string policy;

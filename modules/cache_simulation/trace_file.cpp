@@ -50,6 +50,8 @@ std::string quoted(std::string_view text) {
 // Takes a trace in pieces.
 class TraceReader {
   public:
+    explicit TraceReader(TraceLines lines) : lines_(lines) {}
+
     Result<void> take(std::string_view text) {
         while (!text.empty()) {
             const std::size_t end = text.find('\n');
@@ -99,20 +101,23 @@ class TraceReader {
         if (line.find('\0') != std::string_view::npos) {
             return bad_line(line_, "holds a NUL byte; it is no text", "write one key a line, or a key and a size");
         }
-        const std::size_t key_end = line.find_first_of(" \t");
-        const std::string_view key = line.substr(0, key_end);
+        const std::size_t key_end = lines_ == TraceLines::keys ? std::string_view::npos : line.find_last_of(" \t");
+        std::string_view key = line.substr(0, key_end);
+        while (!key.empty() && is_blank(key.back())) key.remove_suffix(1);
         if (key.size() > trace_key_bytes_max) {
             --line_;
             return too_long();
         }
         const bool has_size = key_end != std::string_view::npos;
+        if (lines_ == TraceLines::keys_and_sizes && !has_size)
+            return bad_line(line_, "has no size", "write a key and a size in bytes on every line");
         if (!has_sizes_) has_sizes_ = has_size;
         if (*has_sizes_ != has_size) {
             return bad_line(line_, has_size ? "has a size and the first has none" : "has no size and the first has one",
                             "give every line a size, or none");
         }
         std::uint32_t weight = 1;
-        if (has_size) weight = PILLION_TRY(size_of(line.substr(line.find_first_not_of(" \t", key_end))));
+        if (has_size) weight = PILLION_TRY(size_of(line.substr(key_end + 1)));
         return add(MemoryStore::hash_of(key), weight);
     }
 
@@ -137,6 +142,7 @@ class TraceReader {
         return {};
     }
 
+    const TraceLines lines_;
     Trace trace_;
     std::unordered_map<std::uint64_t, std::uint32_t> weights_;
     std::optional<bool> has_sizes_;
@@ -183,7 +189,7 @@ Result<void> read_gzip(std::FILE* file, TraceReader& reader) {
 
 } // namespace
 
-Result<Trace> read_trace(const std::string& path) {
+Result<Trace> read_trace(const std::string& path, TraceLines lines) {
     const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
     if (!file) {
         return fail(errno == EACCES ? ErrorCode::denied : ErrorCode::not_found,
@@ -193,7 +199,7 @@ Result<Trace> read_trace(const std::string& path) {
     if (fstat(fileno(file.get()), &status) == 0 && S_ISDIR(status.st_mode)) {
         return fail(ErrorCode::invalid_params, "the trace " + quoted(path) + " is a directory; a file is needed");
     }
-    TraceReader reader;
+    TraceReader reader(lines);
     std::array<unsigned char, 2> magic{};
     const bool is_gzip =
         std::fread(magic.data(), 1, magic.size(), file.get()) == magic.size() && magic[0] == 0x1F && magic[1] == 0x8B;
@@ -202,8 +208,8 @@ Result<Trace> read_trace(const std::string& path) {
     return reader.finish();
 }
 
-Result<Trace> parse_trace(std::string_view text) {
-    TraceReader reader;
+Result<Trace> parse_trace(std::string_view text, TraceLines lines) {
+    TraceReader reader(lines);
     PILLION_TRY(reader.take(text));
     return reader.finish();
 }

@@ -256,6 +256,7 @@ void Predictor::stop() {
             if (std::exchange(is_armed_, false)) timers_->cancel(timer_);
             *changes = model_->take_changes(std::max<std::size_t>(options_.save_rows_max, 1));
             if (model_->unsaved() == 0) store_ = nullptr;
+            if (changes->empty()) continue;
         }
         store->write(
             [scope = options_.scope, changes](Database& database) { return write_changes(database, scope, *changes); });

@@ -79,6 +79,9 @@ class PredictionModel {
         std::vector<std::uint64_t> dropped_names{};
         std::vector<ContextRow> contexts{};
         std::vector<std::pair<std::uint64_t, std::uint64_t>> dropped_contexts{};
+        bool empty() const {
+            return names.empty() && dropped_names.empty() && contexts.empty() && dropped_contexts.empty();
+        }
     };
     // What changed since it was last taken, at most so many rows. Looks through the tables: up to a millisecond.
     Changes take_changes(std::size_t rows_max);

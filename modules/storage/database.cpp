@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 namespace pillion {
 
@@ -181,7 +182,8 @@ Result<void> Database::migrate(std::string_view module, std::span<const char* co
     const auto newest = static_cast<std::int64_t>(migrations.size());
     while (true) {
         // Another process may be doing the same: the version is read under the lock.
-        Transaction transaction = PILLION_TRY(Transaction::begin(*this));
+        std::optional<Transaction> transaction;
+        if (api().sqlite3_get_autocommit(handle_) != 0) transaction.emplace(PILLION_TRY(Transaction::begin(*this)));
         Statement read = PILLION_TRY(prepare("SELECT version FROM schema_versions WHERE module = ?1"));
         const std::int64_t version = PILLION_TRY(read.with(module).step()) ? read.integer(0) : 0;
         read.reset();
@@ -194,7 +196,7 @@ Result<void> Database::migrate(std::string_view module, std::span<const char* co
         PILLION_TRY(execute(migrations[static_cast<std::size_t>(version)]));
         Statement write = PILLION_TRY(prepare("INSERT OR REPLACE INTO schema_versions VALUES (?1, ?2)"));
         PILLION_TRY(write.with(module, version + 1).run());
-        PILLION_TRY(transaction.commit());
+        if (transaction) PILLION_TRY(transaction->commit());
     }
 }
 

@@ -37,7 +37,13 @@ Store::Store(StoreOptions options, const Clock& clock) : options_(std::move(opti
 Store::~Store() { stop(); }
 
 void Store::add_schema(std::string module, std::vector<const char*> migrations) {
-    schemas_.emplace_back(std::move(module), std::move(migrations));
+    {
+        const std::lock_guard lock(mutex_);
+        schemas_.emplace_back(module, migrations);
+        if (!writer_) return;
+    }
+    const auto migrated = write_and_wait([&](Database& database) { return database.migrate(module, migrations); });
+    if (!migrated) log(LogLevel::error, "storage", options_.path + ": " + migrated.error().message);
 }
 
 void Store::on_damaged(std::function<void(const StoreDamage&)> listener) { damaged_ = std::move(listener); }

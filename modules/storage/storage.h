@@ -66,7 +66,8 @@ class Store {
     ~Store();
     Store(const Store&) = delete;
 
-    // At composition: a module's tables, as numbered migrations in order. They run when the file is opened.
+    // A module's tables, as numbered migrations in order, before the module's first use of the store. They run when the
+    // file is opened; where it is already, before what is written or read next.
     void add_schema(std::string module, std::vector<const char*> migrations);
     // At composition: called on the thread that found the damage.
     void on_damaged(std::function<void(const StoreDamage&)> listener);
@@ -105,7 +106,7 @@ class Store {
 
     const StoreOptions options_;
     const Clock& clock_;
-    std::vector<std::pair<std::string, std::vector<const char*>>> schemas_; // constant after composition
+    std::vector<std::pair<std::string, std::vector<const char*>>> schemas_; // guarded by mutex_
     std::function<void(const StoreDamage&)> damaged_;                       // constant after composition
 
     mutable std::mutex mutex_; // guards what follows

@@ -110,7 +110,7 @@ struct Routed : BackendsFixture {
     WireFixture wire{{}};
     Routed() {
         wire.table.add(backends_methods(backends, wire.clock));
-        wire.table.set_fallback(backend_route(backends, wire.clock),
+        wire.table.set_fallback([this] { return backend_route(backends, wire.clock); },
                                 [this](std::string_view name) { return routes_to_backend(backends, name); });
     }
     void send(const std::string& text) {

@@ -212,3 +212,13 @@ TEST_CASE("the plot names every policy and escapes the title", "[cache_simulatio
 }
 
 } // namespace pillion
+
+TEST_CASE("blanks belong to the key where lines are keys, and stand before the size where they have one", "[trace]") {
+    CHECK(parse_trace("GET /a\nGET /b\nGET /a\n", TraceLines::keys)->distinctKeys == 2);
+    CHECK(parse_trace("7 8\n7 9\n", TraceLines::keys)->hasSizes == false);
+    const auto sized = parse_trace("GET /a 100\nGET /b 200\n", TraceLines::keys_and_sizes);
+    REQUIRE(sized);
+    CHECK(sized->hasSizes);
+    CHECK(sized->distinctKeys == 2);
+    CHECK(parse_trace("a\n", TraceLines::keys_and_sizes).error().message.find("has no size") != std::string::npos);
+}

@@ -1,0 +1,14 @@
+// Commands that print a table for people, or JSON: `pillion components` and `pillion cache simulate`. Called once, by
+// main; the exit status is theirs.
+#pragma once
+
+#include "sidecar/application.h"
+#include "sidecar/command_line.h"
+
+namespace pillion {
+
+// What the configuration declares, with what earlier starts let expect.
+int list_components(const ApplicationOptions& options, bool as_json);
+int simulate_cache(const Command& command);
+
+} // namespace pillion
