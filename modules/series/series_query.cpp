@@ -126,7 +126,8 @@ std::int64_t rounded_step(std::int64_t span_ms, std::int64_t resolution_ms) {
 
 Result<Range> range_of(const SeriesQuery& query, std::int64_t now_ms, bool whole) {
     constexpr std::int64_t far_ms = 4'102'444'800'000 * 100; // beyond it sums of times might overflow
-    Range range{.from_ms = query.from_ms, .to_ms = query.to_ms == 0 ? now_ms : query.to_ms, .step_ms = 0, .level = 0};
+    Range range{
+        .from_ms = query.from_ms, .to_ms = query.to_ms == 0 ? now_ms + 1 : query.to_ms, .step_ms = 0, .level = 0};
     if (range.from_ms < 0 || range.to_ms < 0 || range.to_ms > far_ms)
         return fail(ErrorCode::invalid_params, "from and to are milliseconds since the Unix epoch", "/from");
     if (range.from_ms == 0) range.from_ms = std::max<std::int64_t>(0, range.to_ms - 3'600'000);

@@ -50,6 +50,7 @@ void SeriesTimeline::keep(std::size_t level, const SeriesBucket& bucket) {
             blocks.back().bytes.shrink_to_fit();
             bytes_ += size_of(blocks.back());
         }
+        expire(level, bucket.index * series_resolutions[level].step_ms);
         blocks.emplace_back(number);
         bytes_ += size_of(blocks.back());
     }
@@ -93,15 +94,16 @@ std::vector<SeriesBucket> SeriesTimeline::tail(std::size_t level) const {
 }
 
 void SeriesTimeline::expire(std::int64_t now_ms) {
-    for (std::size_t level = 0; level < series_resolutions_count; ++level) {
-        auto& blocks = levels_[level].blocks;
-        const SeriesResolution& resolution = series_resolutions[level];
-        const std::int64_t oldest = (now_ms - resolution.keep_ms) / resolution.step_ms;
-        auto kept = blocks.begin();
-        for (; kept != blocks.end() && (kept->number + 1) * resolution.block <= oldest; ++kept)
-            bytes_ -= size_of(*kept);
-        blocks.erase(blocks.begin(), kept);
-    }
+    for (std::size_t level = 0; level < series_resolutions_count; ++level) expire(level, now_ms);
+}
+
+void SeriesTimeline::expire(std::size_t level, std::int64_t now_ms) {
+    auto& blocks = levels_[level].blocks;
+    const SeriesResolution& resolution = series_resolutions[level];
+    const std::int64_t oldest = (now_ms - resolution.keep_ms) / resolution.step_ms;
+    auto kept = blocks.begin();
+    for (; kept != blocks.end() && (kept->number + 1) * resolution.block <= oldest; ++kept) bytes_ -= size_of(*kept);
+    blocks.erase(blocks.begin(), kept);
 }
 
 void SeriesTimeline::drop_future(std::int64_t now_ms) {

@@ -41,6 +41,7 @@ class SeriesTimeline {
         SeriesBucket open{}; // count 0: none
     };
     void close(std::size_t level);
+    void expire(std::size_t level, std::int64_t now_ms);
     void keep(std::size_t level, const SeriesBucket& bucket);
     void rewrite(std::size_t level, SeriesBlock& block, const std::vector<SeriesBucket>& buckets);
     // The buckets of all finer resolutions that are not in a block of this one yet.
