@@ -43,9 +43,9 @@ async function play(pillion, method, params, signal) {
       return { method };
     }
     // The client makes its own progress tokens: it takes part in those that the recording asked for.
-    const { progressToken, ...meta } = params?._meta ?? {};
+    const { progressToken, timeoutMs, ...meta } = params?._meta ?? {};
     const onProgress = progressToken === undefined ? undefined : (progress) => events.push({ name: "$/progress", data: progress });
-    await pillion.request(method, Array.isArray(params) ? params : withMeta(params, meta), { signal, onProgress });
+    await pillion.request(method, Array.isArray(params) ? params : withMeta(params, meta), { signal, onProgress, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
     return { method };
   } catch (error) {
     if (!PillionError.is(error) || error.kind === "unavailable") throw error;
