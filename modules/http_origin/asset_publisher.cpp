@@ -1,6 +1,6 @@
 // S3: a signed PUT (AWS signature version 4, by libcurl) with the digest of the content as x-amz-content-sha256.
 // WebDAV: a PUT with basic authentication; where the server says 409, a folder is missing (RFC 4918, 9.7.1), the
-// folders are made with MKCOL and the PUT is tried again.
+// folders are made with MKCOL and the PUT is tried again. nginx says 500 for it.
 #include "modules/http_origin/asset_publisher.h"
 
 #include "ipc/base/base64.h"
@@ -88,12 +88,19 @@ Result<void> check_name(std::string_view name) {
     return {};
 }
 
+Result<void> check_content_type(std::string_view type) {
+    if (std::ranges::none_of(type, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) return {};
+    return fail(ErrorCode::invalid_params, "contentType must not contain control characters", "/contentType");
+}
+
 constexpr std::size_t asset_bytes_max = 256 * 1024 * 1024;
 
 Result<std::string> read_file(const std::string& path) {
+    const auto refuse = [&](const std::string& why) { return fail(ErrorCode::not_found, path + ": " + why, "/file"); };
+    struct stat about {};
+    if (stat(path.c_str(), &about) == 0 && !S_ISREG(about.st_mode)) return refuse("is no file");
     errno = 0;
     std::ifstream file(path, std::ios::binary | std::ios::ate);
-    const auto refuse = [&](const std::string& why) { return fail(ErrorCode::not_found, path + ": " + why, "/file"); };
     if (!file) return refuse(std::string("cannot be read: ") + std::strerror(errno != 0 ? errno : EIO));
     const auto size = file.tellg();
     if (size < 0) return refuse("is no file");
@@ -187,7 +194,8 @@ Result<std::string> AssetPublisher::read_credentials() const {
         const char* const name = std::getenv("AWS_ACCESS_KEY_ID");
         const char* const secret = std::getenv("AWS_SECRET_ACCESS_KEY");
         if (config_.server == AssetServer::webdav) return std::string();
-        if (name == nullptr || secret == nullptr)
+        const auto is_empty = [](const char* text) { return text == nullptr || *text == '\0'; };
+        if (is_empty(name) || is_empty(secret))
             return fail(ErrorCode::failed_precondition, "cdn: there are no credentials for the bucket", {},
                         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or cdn.credentialsFile");
         return std::string(name) + ":" + secret;
@@ -221,6 +229,7 @@ void AssetPublisher::publish(Asset asset, Done done) {
         if (config_.endpoint.empty())
             return fail(ErrorCode::failed_precondition, "no server for assets is configured", {}, "set cdn.endpoint");
         PILLION_TRY(check_name(upload->asset.name));
+        PILLION_TRY(check_content_type(upload->asset.content_type));
         upload->credentials = PILLION_TRY(read_credentials());
         PublishedAsset& result = upload->published;
         result.name = upload->asset.name;
@@ -293,7 +302,8 @@ void AssetPublisher::send(const std::shared_ptr<Upload>& upload) {
 
 void AssetPublisher::answered(const std::shared_ptr<Upload>& upload, Result<HttpResponse> answer) {
     if (answer && answer->status >= 200 && answer->status < 300) return remember(upload);
-    if (answer && answer->status == 409 && config_.server == AssetServer::webdav && !upload->made_folders) {
+    const bool misses_folder = answer && (answer->status == 409 || answer->status == 500);
+    if (misses_folder && config_.server == AssetServer::webdav && !upload->made_folders) {
         upload->made_folders = true;
         return make_folders(upload, 1);
     }
