@@ -61,9 +61,10 @@ Result<void> StartupGraph::connect() {
                 NearestName nearest(dependency);
                 for (const StartupNode& other : nodes_)
                     if (other.name != node.name) nearest.consider(other.name);
+                // In the message itself: at the program's start nothing else is shown.
                 return std::unexpected(wrong(
-                    "component " + quoted(node.name) + " depends on " + quoted(dependency) + ", which is not declared",
-                    nearest.best().empty() ? "" : "did you mean " + quoted(nearest.best()) + "?"));
+                    "component " + quoted(node.name) + " depends on " + quoted(dependency) + ", which is not declared" +
+                    (nearest.best().empty() ? "" : "; did you mean " + quoted(nearest.best()) + "?")));
             }
             // Said twice is needed once.
             const auto known = std::span(needs_.ends).subspan(first);

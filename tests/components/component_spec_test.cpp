@@ -95,6 +95,5 @@ TEST_CASE("a circle is reported as the path that closes", "[components]") {
 TEST_CASE("a dependency that is not declared is refused with the nearest name", "[components]") {
     const auto checked = check_components({{"app", needing({"databse"})}, {"database", needing({})}});
     REQUIRE(!checked);
-    CHECK(checked.error().message.find("databse") != std::string::npos);
-    CHECK(checked.error().hint == "did you mean \"database\"?");
+    CHECK(checked.error().message.ends_with("\"databse\", which is not declared; did you mean \"database\"?"));
 }

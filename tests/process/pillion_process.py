@@ -65,9 +65,9 @@ class Pillion:
     """The program; stdin and stdout are raw file descriptors here, `process` has the rest."""
 
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                 stderr=subprocess.PIPE, command: tuple[str, ...] = (), **options):
+                 stderr=subprocess.PIPE, command: tuple[str, ...] = (), program: str | None = None, **options):
         self.data_directory = tempfile.TemporaryDirectory(prefix="pillion-process-")
-        self.process = subprocess.Popen([*command, binary(), *arguments], stdin=stdin, stdout=stdout, stderr=stderr, bufsize=0,
+        self.process = subprocess.Popen([*command, program or binary(), *arguments], stdin=stdin, stdout=stdout, stderr=stderr, bufsize=0,
                                         env=clean_environment(self.data_directory.name, environment), **options)
         self.received = bytearray()
 

@@ -50,7 +50,7 @@ TEST_CASE("a very long cycle is told in short", "[startup]") {
 
 TEST_CASE("an unknown dependency is told with the nearest name", "[startup]") {
     CHECK(refusal({node("storage"), node("index", {"storege"})}) ==
-          "component \"index\" depends on \"storege\", which is not declared | did you mean \"storage\"?");
+          "component \"index\" depends on \"storege\", which is not declared; did you mean \"storage\"?");
     CHECK(refusal({node("storage"), node("index", {"xyz"})}) ==
           "component \"index\" depends on \"xyz\", which is not declared");
 }
