@@ -166,6 +166,7 @@ MetricsRuntime Metrics::runtime_block(const ProcessReadings& process) {
     note_resident(process.resident_bytes);
     if (now_ns - cpu_at_ns_ >= interval_ns_min) {
         cpu_percent_ = cpu_percent(cpu_ns - cpu_before_ns_, now_ns - cpu_at_ns_);
+        cpu_peak_percent_ = std::max(cpu_peak_percent_, cpu_percent_);
         cpu_at_ns_ = now_ns;
         cpu_before_ns_ = cpu_ns;
     }
@@ -173,6 +174,8 @@ MetricsRuntime Metrics::runtime_block(const ProcessReadings& process) {
             .cpuUserMs = static_cast<double>(process.user_ns) / 1e6,
             .cpuSystemMs = static_cast<double>(process.system_ns) / 1e6,
             .cpuPercent = cpu_percent_,
+            .cpuAveragePercent = cpu_percent(cpu_ns - first_cpu_ns_, now_ns - first_at_ns_),
+            .cpuPeakPercent = cpu_peak_percent_,
             .residentBytes = process.resident_bytes,
             .residentPeakBytes = std::max(platform::peak_resident_bytes(), process.resident_bytes),
             .residentAverageBytes =
@@ -189,8 +192,16 @@ MetricsSnapshot Metrics::snapshot() {
                              .counters{}};
     for (const Counter* counter = Counter::first(); counter != nullptr; counter = counter->next())
         snapshot.counters[std::string(counter->name)] += counter->value();
-    const std::lock_guard lock(mutex_);
-    snapshot.startup = startup_;
+    {
+        const std::lock_guard lock(mutex_);
+        snapshot.startup = startup_;
+    }
+    if (sources_.startup) sources_.startup(snapshot.startup);
+    if (sources_.background_tasks) snapshot.runtime.backgroundTasks = sources_.background_tasks();
+    if (sources_.resources) snapshot.resources = sources_.resources();
+    if (sources_.cache) snapshot.cache = sources_.cache();
+    if (sources_.lazy_loading) snapshot.lazyLoading = sources_.lazy_loading();
+    if (sources_.background) snapshot.background = sources_.background();
     return snapshot;
 }
 
@@ -308,6 +319,7 @@ MetricsSample Metrics::sample(Interval& interval) {
     }
     interval.last_ = sample;
     const std::lock_guard lock(mutex_);
+    cpu_peak_percent_ = std::max(cpu_peak_percent_, sample.cpuPercent);
     note_resident(process.resident_bytes);
     return sample;
 }

@@ -54,6 +54,10 @@ struct MetricsStartup {
     std::optional<std::int64_t> readyAt{};
     std::optional<double> spawnToReadyMs{};
     std::optional<std::uint64_t> residentAtReadyBytes{};
+    // From the startup engine and the client's marks; absent where nothing was started or marked.
+    std::optional<double> timeToFirstInteractionMs{};
+    std::optional<std::map<std::string, double>> componentsMs{};
+    std::optional<std::map<std::string, double>> phasesMs{};
 };
 
 struct MetricsRuntime {
@@ -61,9 +65,60 @@ struct MetricsRuntime {
     double cpuUserMs = 0;
     double cpuSystemMs = 0;
     double cpuPercent = 0;
+    double cpuAveragePercent = 0;
+    double cpuPeakPercent = 0;
     std::uint64_t residentBytes = 0;
     std::uint64_t residentPeakBytes = 0;
     std::uint64_t residentAverageBytes = 0;
+    std::optional<std::uint64_t> backgroundTasks{};
+};
+
+// What other parts of Pillion say of themselves, each through a source that the composition root connects. A block
+// without a source, or whose source has nothing to say, is left out.
+struct MetricsResources {
+    std::optional<std::uint64_t> allocatedBytes{};
+    std::optional<double> cpuPercent{};
+    std::optional<std::uint64_t> diskReadBytes{};
+    std::optional<std::uint64_t> diskWrittenBytes{};
+    std::optional<std::uint64_t> networkReceivedBytes{};
+    std::optional<std::uint64_t> networkSentBytes{};
+    std::optional<std::uint64_t> openFiles{};
+    std::optional<std::uint64_t> threads{};
+    std::optional<std::uint64_t> processes{};
+};
+
+struct MetricsCache {
+    std::uint64_t entries = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    double hitRatio = 0;
+    std::optional<std::uint64_t> evictions{};
+};
+
+struct MetricsLazyLoading {
+    std::uint64_t components = 0;
+    std::uint64_t loaded = 0;
+    std::uint64_t loads = 0;
+    std::uint64_t failures = 0;
+    std::optional<double> averageLoadMs{};
+    std::optional<std::uint64_t> loadedBytes{};
+};
+
+struct MetricsBackground {
+    std::uint64_t running = 0;
+    std::uint64_t waiting = 0;
+    std::uint64_t completed = 0;
+    std::uint64_t failed = 0;
+};
+
+struct MetricsSources {
+    std::function<void(MetricsStartup&)> startup{}; // fills in what it knows
+    std::function<std::optional<std::uint64_t>()> background_tasks{};
+    std::function<std::optional<MetricsResources>()> resources{};
+    std::function<std::optional<MetricsCache>()> cache{};
+    std::function<std::optional<MetricsLazyLoading>()> lazy_loading{};
+    std::function<std::optional<MetricsBackground>()> background{};
 };
 
 struct MetricsLatency {
@@ -118,6 +173,10 @@ struct MetricsSnapshot {
     std::vector<MemoryPool> pools;
     std::uint64_t poolsBytes = 0;
     std::map<std::string, std::uint64_t> counters;
+    std::optional<MetricsResources> resources{};
+    std::optional<MetricsCache> cache{};
+    std::optional<MetricsLazyLoading> lazyLoading{};
+    std::optional<MetricsBackground> background{};
 };
 
 struct MetricsMethod {
@@ -192,6 +251,9 @@ class Metrics {
             std::function<ProcessReadings()> process = read_process);
     Metrics(const Metrics&) = delete;
 
+    // At composition: where the blocks of others come from. They are called from any thread.
+    void set_sources(MetricsSources sources) { sources_ = std::move(sources); }
+
     // The process serves from now on: ends the startup and begins the first interval. Called once.
     void mark_ready();
 
@@ -210,8 +272,13 @@ class Metrics {
     // The same for a publisher that keeps no interval of its own.
     MetricsSample sample();
 
-  private:
+    // What is underneath, for the sampler: counts by bucket of Histogram, of all methods' latency in ns.
     std::vector<std::uint64_t> latency_counts() const;
+    IpcReadings ipc_readings() const { return ipc_(); }
+    ProcessReadings process_readings() const { return process_(); }
+    const Memory& memory() const { return memory_; }
+
+  private:
     Result<const Method*> find_method(std::string_view name) const;
     MetricsIpc ipc_block() const;
     MetricsRuntime runtime_block(const ProcessReadings& process);
@@ -223,6 +290,7 @@ class Metrics {
     const std::function<IpcReadings()> ipc_;
     const std::function<ProcessReadings()> process_;
     const std::int64_t began_ns_;
+    MetricsSources sources_{}; // constant after composition
 
     std::mutex sample_mutex_; // guards shared_interval_
     Interval shared_interval_;
@@ -236,6 +304,7 @@ class Metrics {
     std::int64_t cpu_at_ns_; // snapshot's own interval
     std::int64_t cpu_before_ns_ = 0;
     double cpu_percent_ = 0;
+    double cpu_peak_percent_ = 0;
 };
 
 } // namespace pillion

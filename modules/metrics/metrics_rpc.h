@@ -16,15 +16,43 @@ PILLION_WIRE(MetricsStartup,
                                              "Unix epoch; the system tells it to 10 ms."),
              PILLION_FIELD(readyAt, "When it began to serve, in milliseconds since the Unix epoch."),
              PILLION_FIELD(spawnToReadyMs, "The time between the two, in milliseconds."),
-             PILLION_FIELD(residentAtReadyBytes, "Resident size when it began to serve."))
+             PILLION_FIELD(residentAtReadyBytes, "Resident size when it began to serve."),
+             PILLION_FIELD(timeToFirstInteractionMs, "From the start of the startup run to the client's mark of the "
+                                                     "first interaction, in milliseconds; absent without the mark."),
+             PILLION_FIELD(componentsMs, "How long each component took at startup, in milliseconds."),
+             PILLION_FIELD(phasesMs, "How long each phase of the startup took, in milliseconds."))
 
 PILLION_WIRE(MetricsRuntime, PILLION_FIELD(uptimeMs, "How long Pillion has been running, in milliseconds."),
              PILLION_FIELD(cpuUserMs, "CPU time in its own code, in milliseconds."),
              PILLION_FIELD(cpuSystemMs, "CPU time in the kernel on its behalf, in milliseconds."),
              PILLION_FIELD(cpuPercent, "CPU use since the previous snapshot, in percent of one core."),
+             PILLION_FIELD(cpuAveragePercent, "CPU use since it began to serve, in percent of one core."),
+             PILLION_FIELD(cpuPeakPercent, "Highest CPU use between two snapshots or samples, in percent of one core."),
              PILLION_FIELD(residentBytes, "Resident size."),
              PILLION_FIELD(residentPeakBytes, "Highest resident size so far."),
-             PILLION_FIELD(residentAverageBytes, "Mean of the resident sizes of all snapshots and samples so far."))
+             PILLION_FIELD(residentAverageBytes, "Mean of the resident sizes of all snapshots and samples so far."),
+             PILLION_FIELD(backgroundTasks, "What runs in the background now."))
+
+PILLION_WIRE(MetricsResources, PILLION_FIELD(allocatedBytes, "Memory allocated by Pillion and its children."),
+             PILLION_FIELD(cpuPercent, "CPU use of all of them, in percent of one core."),
+             PILLION_FIELD(diskReadBytes, "Bytes read from disks since they started."),
+             PILLION_FIELD(diskWrittenBytes, "Bytes written to disks."),
+             PILLION_FIELD(networkReceivedBytes, "Bytes that came over the network of the machine."),
+             PILLION_FIELD(networkSentBytes, "Bytes that went."), PILLION_FIELD(openFiles, "Open descriptors."),
+             PILLION_FIELD(threads, "Threads."), PILLION_FIELD(processes, "Processes."))
+
+PILLION_WIRE(MetricsCache, PILLION_FIELD(entries, "Entries in memory."), PILLION_FIELD(bytes, "Memory they take."),
+             PILLION_FIELD(hits, "Look-ups that found an entry."), PILLION_FIELD(misses, "Those that did not."),
+             PILLION_FIELD(hitRatio, "Share of hits, 0 to 1."),
+             PILLION_FIELD(evictions, "Entries that had to make room."))
+
+PILLION_WIRE(MetricsLazyLoading, PILLION_FIELD(components, "Components known."), PILLION_FIELD(loaded, "Loaded now."),
+             PILLION_FIELD(loads, "Loads so far."), PILLION_FIELD(failures, "Loads that failed."),
+             PILLION_FIELD(averageLoadMs, "Mean time of a load, in milliseconds."),
+             PILLION_FIELD(loadedBytes, "Memory of what is loaded."))
+
+PILLION_WIRE(MetricsBackground, PILLION_FIELD(running, "Tasks that run now."), PILLION_FIELD(waiting, "That wait."),
+             PILLION_FIELD(completed, "That ended well so far."), PILLION_FIELD(failed, "That failed."))
 
 PILLION_WIRE(MetricsLatency, PILLION_FIELD(count, "Requests measured."),
              PILLION_FIELD(meanUs, "Mean time from arrival to the answer, in microseconds."),
@@ -62,7 +90,12 @@ PILLION_WIRE(MetricsSnapshot, PILLION_FIELD(at, "When it was taken, in milliseco
              PILLION_FIELD(runtime, "CPU and memory of the process."), PILLION_FIELD(ipc, "The wire."),
              PILLION_FIELD(pools, "The memory pools of the hot path."),
              PILLION_FIELD(poolsBytes, "Memory all pools hold."),
-             PILLION_FIELD(counters, "Every counter of the process by its name."))
+             PILLION_FIELD(counters, "Every counter of the process by its name."),
+             PILLION_FIELD(resources,
+                           "What Pillion and its children take of the machine; absent while nobody monitors."),
+             PILLION_FIELD(cache, "The cache of the app's values."),
+             PILLION_FIELD(lazyLoading, "Components that are loaded when needed."),
+             PILLION_FIELD(background, "Work in the background."))
 
 struct MetricsMethodsParams {
     bool all = false;
