@@ -82,11 +82,16 @@ void join_cells(ExportedMetric& metric) {
     metric.state.cells.clear();
 }
 
-void take_latency(SeriesState& state, const Metrics& metrics) {
+constexpr std::string_view latency_name = "rpc.server.duration";
+
+// `others` were read at the same time.
+SeriesState latency(const Metrics& metrics, const std::vector<SeriesState>& others) {
+    SeriesState state{.name = std::string(latency_name),
+                      .help = "Time from a request's arrival to its answer.",
+                      .unit = "ns",
+                      .kind = SeriesKind::histogram};
+    for (const SeriesState& other : others) state.at_ms = std::max(state.at_ms, other.at_ms);
     const std::vector<std::uint64_t> counts = metrics.latency_counts();
-    state.cells.clear();
-    state.count = 0;
-    state.sum = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         if (counts[i] == 0) continue;
         const auto low = static_cast<double>(Histogram::lowest_of(i)),
@@ -95,6 +100,7 @@ void take_latency(SeriesState& state, const Metrics& metrics) {
         state.count += counts[i];
         state.sum += (low + high - 1) / 2 * static_cast<double>(counts[i]);
     }
+    return state;
 }
 
 std::string family_name(const ExportedMetric& metric, std::set<std::string>& taken) {
@@ -102,7 +108,14 @@ std::string family_name(const ExportedMetric& metric, std::set<std::string>& tak
     const Unit* const unit = find_unit(metric.state.unit);
     if (unit != nullptr && !name.ends_with("_" + std::string(unit->suffix))) name += "_" + std::string(unit->suffix);
     if (metric.state.kind == SeriesKind::counter && name.ends_with("_total")) name.resize(name.size() - 6);
-    while (!taken.insert(name).second) name += "_"; // two names that differ only in what is not allowed here
+    // Two names may differ only in what is not allowed here, or one may be what another's samples are called.
+    const std::vector<std::string> suffixes =
+        metric.state.kind == SeriesKind::counter     ? std::vector<std::string>{"", "_total"}
+        : metric.state.kind == SeriesKind::histogram ? std::vector<std::string>{"", "_bucket", "_sum", "_count"}
+                                                     : std::vector<std::string>{""};
+    const auto is_taken = [&](const std::string& suffix) { return taken.contains(name + suffix); };
+    while (std::ranges::any_of(suffixes, is_taken)) name += "_";
+    for (const std::string& suffix : suffixes) taken.insert(name + suffix);
     return name;
 }
 
@@ -136,15 +149,19 @@ void write_histogram(std::string& out, const std::string& name, const ExportedMe
 } // namespace
 
 std::vector<ExportedMetric> exported_metrics(const Series& series, const Metrics& metrics) {
+    const std::int64_t started_ms = metrics.process_readings().started_wall_ms;
+    std::vector<SeriesState> states = series.states();
+    std::erase_if(states, [](const SeriesState& state) { return state.at_ms == 0 || state.name == latency_name; });
+    states.push_back(latency(metrics, states));
     std::vector<ExportedMetric> exported;
-    for (SeriesState& state : series.states()) {
-        const bool is_latency = state.name == "rpc.server.duration" && !state.is_custom;
-        if (state.at_ms == 0) continue;
+    for (SeriesState& state : states) {
         ExportedMetric metric{.state = std::move(state), .unit = {}};
         const Unit* const unit = find_unit(metric.state.unit);
         metric.unit = unit == nullptr ? metric.state.unit : std::string(unit->base);
         metric.scale = unit == nullptr ? 1 : unit->scale;
-        if (is_latency) take_latency(metric.state, metrics);
+        // What Pillion counts of itself began with the process, not with the first reading.
+        const bool is_since_start = metric.state.kind == SeriesKind::counter || metric.state.name == latency_name;
+        if (started_ms != 0 && !metric.state.is_custom && is_since_start) metric.state.began_ms = started_ms;
         if (metric.state.kind == SeriesKind::histogram) join_cells(metric);
         exported.push_back(std::move(metric));
     }
