@@ -151,7 +151,14 @@ void Backend::keep(Turn& turn, const FlightPtr& flight, std::string_view result)
     }
     if (kept.ttl_ms && *kept.ttl_ms <= 0) return;
     kept.json = std::make_shared<const std::string>(result);
-    if (!cache_.store(flight->key, std::move(kept), flight->generation)) return;
+    if (!cache_.store(flight->key, std::move(kept), flight->generation)) {
+        // A list that may have changed on its way is asked again, so that there is one to give while it sleeps. Once:
+        // some servers call their lists changed whenever they are asked.
+        if (flight->generation != cache_.generation() && flight->kind == FlightKind::call &&
+            state_ == BackendState::ready && rules_.is_capability_list(flight->method))
+            refresh(turn, flight->method, flight->params, flight->rule, flight->key);
+        return;
+    }
     if (host_.memory == nullptr || is_private || !rules_.is_capability_list(flight->method)) return;
     turn.after(
         [self = shared_from_this(), item = BackendMemory::Item{flight->method, flight->params, std::string(result)}] {

@@ -224,6 +224,29 @@ TEST_CASE_METHOD(BackendsFixture, "a call behind a change does not join a run fr
     CHECK(cached("tools/list") == json{{"tools", "new"}});
 }
 
+TEST_CASE_METHOD(BackendsFixture, "a list that changed on its way is asked again, but not for ever", "[backends]") {
+    declare(mcp());
+    const auto asked = call("tools/list");
+    shake_hands();
+    const json first = process().last()["id"];
+    process().notify("notifications/tools/list_changed", json::object());
+    process().answer(first, {{"tools", "old"}});
+    CHECK(asked->value == json{{"tools", "old"}});
+    CHECK_FALSE(cached("tools/list"));
+    const json second = process().last()["id"];
+    REQUIRE(second != first);
+    const auto written = process().written.size();
+    SECTION("and then kept") {
+        process().answer(second, {{"tools", "new"}});
+        CHECK(cached("tools/list") == json{{"tools", "new"}});
+    }
+    SECTION("not again where it changes each time") {
+        process().notify("notifications/tools/list_changed", json::object());
+        process().answer(second, {{"tools", "new"}});
+    }
+    CHECK(process().written.size() == written);
+}
+
 TEST_CASE_METHOD(BackendsFixture, "what an MCP result says of its own time counts", "[backends]") {
     declare(mcp());
     call("tools/list");
