@@ -185,6 +185,1752 @@ export interface HealthCheck {
   reason?: string;
 }
 
+export interface StartupRunResult {
+  /** What became of the start. */
+  verdict: StartupVerdict;
+  /** Why it failed. */
+  error?: string;
+  /** How long it took, in milliseconds. */
+  wallMs: number;
+  /** When the critical components were ready; absent if they were not. */
+  criticalMs?: number;
+  /** Components that became ready. */
+  ready: number;
+  /** Components that failed or timed out. */
+  failed: number;
+  /** Components that were not begun. */
+  skipped: number;
+  /** Of the ready ones, those whose earlier result was used. */
+  cached: number;
+}
+
+export type StartupVerdict = "running" | "ready" | "partial" | "failed";
+
+export interface StartupStatus {
+  /** `none` before the first start; otherwise of the last one. */
+  stage: StartupStage;
+  /** Why it failed. */
+  error?: string;
+  /** When it began, in milliseconds since the Unix epoch. */
+  at?: number;
+  /** How long it took, or has taken so far. */
+  elapsedMs: number;
+  /** Whether all critical components are ready. */
+  criticalReady: boolean;
+  /** Components that are ready, failed or skipped. */
+  done: number;
+  /** of so many. */
+  total: number;
+  /** Each of them. */
+  components: StartupComponentState[];
+}
+
+export type StartupStage = "none" | "running" | "ready" | "partial" | "failed";
+
+export interface StartupComponentState {
+  /** The component. */
+  name: string;
+  /** How far it is. */
+  state: StartupState;
+  /** Whether it is critical, or needed by one that is. */
+  critical: boolean;
+  /** Why it failed or was skipped. */
+  error?: string;
+}
+
+export type StartupState = "waiting" | "queued" | "running" | "ready" | "failed" | "timedOut" | "skipped";
+
+export interface StartupReportParams {
+  /** Whether to add the report as text for a terminal. Default: false. */
+  text?: boolean;
+}
+
+export interface StartupReport {
+  /** When the start began, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What became of it. */
+  verdict: StartupVerdict;
+  /** Why it failed. */
+  error?: string;
+  /** How many components may start side by side. */
+  lanes: number;
+  /** From its beginning to its end, or so far. */
+  wallMs: number;
+  /** Of that, time in which no component was starting. */
+  idleMs: number;
+  /** The wall time in stretches. */
+  phases: StartupPhase[];
+  /** The client's own marks. */
+  marks: StartupMarkTime[];
+  /** Each component's times, the longest own time first. */
+  components: StartupComponentTime[];
+  /** What the end waited for, first link first; waits, own times and the tail are the wall time. */
+  criticalChain: StartupLink[];
+  /** From the end of the last link to the end of the start. */
+  tailMs: number;
+  /** The same for the moment at which all critical components were ready. */
+  readyChain: StartupLink[];
+  /** What running side by side and cached results saved. */
+  saved: StartupSavings;
+  /** What changes to single components would save, the most worthwhile first. */
+  whatIf: StartupWhatIf[];
+  /** This start among earlier ones. */
+  comparison: StartupComparison;
+  /** The report for a terminal, if it was asked for. */
+  text?: string;
+}
+
+export interface StartupPhase {
+  /** preparation, critical or remaining. */
+  name: string;
+  /** When it began, in milliseconds since the beginning of the start. */
+  fromMs: number;
+  /** How long it took; all phases together are the wall time. */
+  durationMs: number;
+}
+
+export interface StartupMarkTime {
+  /** What the client marked. */
+  name: string;
+  /** When, in milliseconds since the beginning of the start. */
+  atMs: number;
+}
+
+export interface StartupComponentTime {
+  /** The component. */
+  name: string;
+  /** What became of it. */
+  state: StartupState;
+  /** Whether it is critical, or needed by one that is. */
+  critical: boolean;
+  /** Whether an earlier result was used instead of running it. */
+  cached: boolean;
+  /** The lane it ran on; absent if it never began. */
+  lane?: number;
+  /** When it began, in milliseconds since the beginning of the start. */
+  startedMs?: number;
+  /** From its own beginning to its end. */
+  ownMs: number;
+  /** Until all it depends on was ready. */
+  dependencyWaitMs: number;
+  /** Then until a lane was free. */
+  laneWaitMs: number;
+  /** Its share of the wall time: of a moment in which k components ran, 1/k. */
+  shareMs: number;
+  /** An estimate: its own time beyond what it takes alone, while others ran. */
+  contentionMs: number;
+  /** Processor time it used, where known. */
+  cpuMs?: number;
+  /** What earlier starts let expect; absent if it was unknown. */
+  expectedMs?: number;
+  /** Why it failed or was skipped. */
+  error?: string;
+}
+
+export interface StartupLink {
+  /** The component. */
+  name: string;
+  /** What let it begin: the end of the link before, or the lane that one freed. */
+  waitedFor: StartupWait;
+  /** From the end of the link before to its own beginning. */
+  waitMs: number;
+  /** From its own beginning to its end. */
+  ownMs: number;
+  /** Whether an earlier result was used. */
+  cached: boolean;
+}
+
+export type StartupWait = "none" | "dependency" | "lane";
+
+export interface StartupSavings {
+  /** All own times one after another. */
+  serialMs: number;
+  /** What running side by side saved: that less the wall time. */
+  parallelismMs: number;
+  /** Work that cached results made unnecessary, by learned durations. */
+  cacheWorkMs: number;
+  /** How much longer the start would have been without cached results, by simulation. */
+  cacheMs: number;
+  /** No schedule of these durations on these lanes is shorter. */
+  lowerBoundMs: number;
+}
+
+export interface StartupWhatIf {
+  /** The component. */
+  name: string;
+  /** `lazy`: it and what depends on it leave the start; `faster`: it takes half as long; `dropped`: it is gone, and what depends on it does not wait for it. */
+  change: StartupChange;
+  /** How much shorter the whole start would be, by simulation. */
+  totalSavedMs: number;
+  /** How much sooner the critical components would be ready. */
+  criticalSavedMs: number;
+}
+
+export type StartupChange = "lazy" | "faster" | "dropped";
+
+export interface StartupComparison {
+  /** Starts that are known, this one among them. */
+  starts: number;
+  /** Of those, with the same components, lanes, cached results and outcomes. */
+  comparable: number;
+  /** The shortest comparable start. */
+  bestMs?: number;
+  /** The median of the comparable starts before this one. */
+  medianMs?: number;
+  /** How far this start stands out from them: modified z-score. */
+  robustZ?: number;
+  /** Whether this start alone was unusually slow: over 3.5, and 10 % or more. */
+  outlier: boolean;
+  /** Whether the last five starts are slower than those before. */
+  regressed: boolean;
+  /** The comparison of the last five; absent while there are fewer than ten. */
+  total?: StartupTrend;
+  /** Components that became slower, the largest growth first. */
+  grown: StartupTrend[];
+  /** The same in a sentence. */
+  verdict: string;
+}
+
+export interface StartupTrend {
+  /** The component; empty for the whole start. */
+  name: string;
+  /** How many of the latest starts were compared. */
+  recent: number;
+  /** with so many before them. */
+  baseline: number;
+  /** The median of the latest. */
+  recentMs: number;
+  /** The median of those before. */
+  baselineMs: number;
+  /** By how much it grew (Hodges-Lehmann estimate). */
+  growthPercent: number;
+  /** How probable such a difference is by chance (one-sided Mann-Whitney test). */
+  probability: number;
+  /** Whether that is a regression: improbable, and 10 % or more. */
+  regressed: boolean;
+}
+
+export interface StartupPlotParams {
+  /** Width in pixels; more where long names need it. Range: 600 to 10000. Default: 1200. */
+  width?: number;
+}
+
+export interface StartupPlot {
+  /** The chart, a whole SVG document. */
+  svg: string;
+}
+
+export interface StartupMarkParams {
+  /** What happened now, say `first paint`. Range: 1 to 200 bytes. */
+  name: string;
+}
+
+export interface StartupMarkResult {
+  /** When it was marked, in milliseconds since the beginning of the start. */
+  atMs: number;
+  /** False if there was a mark of that name already, which stays. */
+  recorded: boolean;
+}
+
+export interface StartupForgetParams {
+  /** Whether to forget earlier starts and what they taught. Default: true. */
+  durations?: boolean;
+  /** Whether to drop the kept results of tasks. Default: true. */
+  results?: boolean;
+}
+
+export interface StartupForgetResult {
+  /** Starts that were forgotten. */
+  starts: number;
+  /** Results that were dropped. */
+  results: number;
+}
+
+export interface ComponentRegisterParams {
+  /** By name. All are taken, or none. Range: 1 to 10000 members. */
+  components: Record<string, ComponentSpec>;
+}
+
+export interface ComponentSpec {
+  /** `task`: a command that runs once and prints a JSON result; `service`: a process that runs on; `backend`: a process that speaks JSON-RPC; `library`: a shared object with the interface of pillion_component.h; `client`: work of the webview; `builtin`: a part of Pillion. Default: "service". */
+  kind?: ComponentKind;
+  /** For people. Range: at most 4096 bytes. */
+  description?: string;
+  /** Components that must be ready first. Range: at most 1000 elements. Default: []. */
+  dependsOn?: string[];
+  /** Whether its failure fails the start. Default: false. */
+  critical?: boolean;
+  /** The program, looked up in PATH, and its arguments. Range: at most 4096 elements. Default: []. */
+  command?: string[];
+  /** For a library: the path of its shared object. Range: at most 4096 bytes. */
+  library?: string;
+  /** For a library: handed to its create(); for a client: sent with components.wanted. */
+  settings?: unknown;
+  /** Variables beside Pillion's own. Range: at most 1000 members. Default: {}. */
+  environment?: Record<string, string>;
+  /** The folder it runs in, and its inputs are in; Pillion's own if left out. Range: at most 4096 bytes. */
+  workingDirectory?: string;
+  /** How long it may take from its own start until it is ready. Range: 1 to 86400000. Default: 30000. */
+  timeoutMs?: number;
+  /** How long it may take to end when asked, before it is killed. Range: 0 to 600000. Default: 5000. */
+  stopMs?: number;
+  /** When it counts as ready. Default: {"by":"process"}. */
+  readiness?: ComponentReadiness;
+  /** When it is loaded without being asked for: `eager`: by startup.run; `delayed`: some time after the start (data); `firstUse`: when it is first asked for, or predicted (security); `onSignal`: on an action or context that components.signal tells of (advanced features); `idle`: when the CPU is idle; `whenMemoryAllows`: when enough is available (backup); `never`: only when it is asked for (plugins). Default: "eager". */
+  load?: LoadRule;
+  /** For `delayed`: lazyLoading.delayMs if left out. Range: 0 to 86400000. */
+  delayMs?: number;
+  /** For `onSignal`: their names. Range: at most 1000 elements. Default: []. */
+  signals?: string[];
+  /** For `idle`: lazyLoading.idleCpuPercent if left out. Range: 0 to 100. */
+  idleCpuPercent?: number;
+  /** For `whenMemoryAllows`: lazyLoading.memoryFloorBytes if left out. Range: 0 to 9007199254740991. */
+  memoryFloorBytes?: number;
+  /** It is unloaded when it was not used for so long; 0: it stays. Range: 0 to 86400000. Default: 0. */
+  keepAliveMs?: number;
+  /** What happens when it goes down by itself. Default: {"delayMs":500,"delayMsMax":30000,"crashesMax":5,"windowMs":60000}. */
+  restart?: ComponentRestart;
+  /** How it is watched. Default: {"intervalMs":0,"timeoutMs":2000,"failuresMax":3}. */
+  health?: ComponentHealth;
+  /** What it may use. Default: {"memoryBytes":0,"niceness":0}. */
+  limits?: ComponentLimits;
+  /** What a task's result depends on: it is kept until one of them changes. A task without inputs runs each time. Default: {"files":[],"globs":[],"values":{}}. */
+  inputs?: ComponentInputs;
+  /** Whether a free port is handed to its process; what depends on it gets it as PILLION_PORT_NAME. Default: false. */
+  portWanted?: boolean;
+  /** The variable with that port. Range: 1 to 256 bytes. Default: "PORT". */
+  portVariable?: string;
+  /** What components.load answers instead of an error when it fails. */
+  fallback?: unknown;
+}
+
+export type ComponentKind = "task" | "service" | "backend" | "library" | "client" | "builtin";
+
+export interface ComponentReadiness {
+  /** `process`: it runs; `line`: it has written a line; `tcp`: it takes connections; `http`: it answers a GET with 2xx; `call`: it answers its handshake (backends). Default: "process". */
+  by?: ReadyRule;
+  /** For `line`: a part of it. Range: 1 to 1024 bytes. */
+  text?: string;
+  /** For `line`: a regular expression, as ECMAScript has them. Range: 1 to 1024 bytes. */
+  pattern?: string;
+  /** For `tcp` and `http`, on this machine; the one handed out if left out. Range: 1 to 65535. */
+  port?: number;
+  /** For `http`; / if left out. Range: 1 to 1024 bytes. */
+  path?: string;
+}
+
+export type ReadyRule = "process" | "line" | "tcp" | "http" | "call";
+
+export type LoadRule = "eager" | "delayed" | "firstUse" | "onSignal" | "idle" | "whenMemoryAllows" | "never";
+
+export interface ComponentRestart {
+  /** Whether it comes up again when it went down by itself: `never`, `onFailure` (services if left out), `always`. Backends have rules of their own besides. */
+  rule?: RestartRule;
+  /** Before the first restart; doubled for each that follows. Range: 1 to 3600000. Default: 500. */
+  delayMs?: number;
+  /** The longest such delay. Range: 1 to 86400000. Default: 30000. */
+  delayMsMax?: number;
+  /** If it goes down more often than this within the window, it is given up. Range: 1 to 1000. Default: 5. */
+  crashesMax?: number;
+  /** The window, in milliseconds. Range: 100 to 86400000. Default: 60000. */
+  windowMs?: number;
+}
+
+export type RestartRule = "never" | "onFailure" | "always";
+
+export interface ComponentHealth {
+  /** Time between two checks of a service that is ready, by its readiness; 0: it is not checked. Range: 0 to 86400000. Default: 0. */
+  intervalMs?: number;
+  /** How long a check may take. Range: 10 to 600000. Default: 2000. */
+  timeoutMs?: number;
+  /** After so many failures in a row it is restarted. Range: 1 to 1000. Default: 3. */
+  failuresMax?: number;
+}
+
+export interface ComponentLimits {
+  /** Of data for each of its processes; 0: no limit. Range: 0 to 9007199254740991. Default: 0. */
+  memoryBytes?: number;
+  /** How far its CPU time comes behind that of others, 0 to 19. Range: 0 to 19. Default: 0. */
+  niceness?: number;
+}
+
+export interface ComponentInputs {
+  /** Files by name. Range: at most 10000 elements. Default: []. */
+  files?: string[];
+  /** Files by pattern: `*`, `?`, `[...]`, and `**` for any folders. Range: at most 1000 elements. Default: []. */
+  globs?: string[];
+  /** Anything else, such as a version. Range: at most 1000 members. Default: {}. */
+  values?: Record<string, string>;
+}
+
+export interface ComponentRegisterResult {
+  /** Their names. */
+  registered: string[];
+  /** How many components there are now. */
+  total: number;
+}
+
+export interface ComponentFilter {
+  /** Only those of this kind. */
+  kind?: ComponentKind;
+  /** Only those in this state. */
+  state?: ComponentState;
+}
+
+export type ComponentState = "idle" | "waiting" | "loading" | "ready" | "restarting" | "stopping" | "failed" | "skipped";
+
+export interface ComponentInfo {
+  /** The component. */
+  name: string;
+  /** What it is. */
+  kind: ComponentKind;
+  /** How it is. */
+  state: ComponentState;
+  /** Why it is in that state, where there is something to say. */
+  reason?: string;
+  /** For people. */
+  description?: string;
+  /** Whether its failure fails the start. */
+  critical: boolean;
+  /** When it is loaded without being asked for. */
+  load: LoadRule;
+  /** What must be ready first. */
+  dependsOn: string[];
+  /** Why it was loaded the last time. */
+  cause?: LoadCause;
+  /** Of its process. */
+  pid?: number;
+  /** Handed to its process. */
+  port?: number;
+  /** How long its last load took, from its own start to ready. */
+  loadMs?: number;
+  /** What it held when it had become ready. */
+  memoryBytes?: number;
+  /** Whether its result is that of an earlier start. */
+  cached: boolean;
+  /** How often it was loaded. */
+  loads: number;
+  /** How often it was asked for. */
+  uses: number;
+  /** How often it came up again by itself. */
+  restarts: number;
+  /** Who waits for it now. */
+  waiters: number;
+  /** In milliseconds since the Unix epoch. */
+  readySince?: number;
+  /** In milliseconds since the Unix epoch. */
+  lastUsedAt?: number;
+}
+
+export type LoadCause = "demand" | "dependency" | "startup" | "rule" | "signal" | "prediction" | "preload" | "restart";
+
+export interface ComponentName {
+  /** The component. Range: 1 to 256 bytes. */
+  name: string;
+}
+
+export interface ComponentDetails {
+  /** How it is. */
+  info: ComponentInfo;
+  /** As declared. */
+  spec: ComponentSpec;
+}
+
+export interface ComponentUsageResult {
+  /** Each of them. */
+  components: ComponentUse[];
+  /** What prediction was worth. */
+  prediction: ComponentPredictionWorth;
+}
+
+export interface ComponentUse {
+  /** The component. */
+  name: string;
+  /** How often it was asked for. */
+  uses: number;
+  /** How often it was loaded. */
+  loads: number;
+  /** How often that failed. */
+  failures: number;
+  /** How often it came up again by itself. */
+  restarts: number;
+  /** In milliseconds since the Unix epoch. */
+  lastUsedAt?: number;
+  /** How long its last load took. */
+  loadMs?: number;
+  /** What its process tree, or its load, holds now. */
+  memoryBytes: number;
+  /** In its tree now. */
+  processes: number;
+  /** CPU time of its tree. */
+  cpuMs: number;
+  /** Time saved by results of earlier starts. */
+  savedMs: number;
+}
+
+export interface ComponentPredictionWorth {
+  /** Components loaded on prediction. */
+  preloads: number;
+  /** Of those, not judged yet. */
+  pending: number;
+  /** Used within the window. */
+  hits: number;
+  /** Not used within it, or unloaded before. */
+  wasted: number;
+  /** Of those, used later after all. */
+  lateHits: number;
+  /** Loads that somebody waited for and no prediction had foreseen. */
+  misses: number;
+  /** Hits among what was judged, 0 to 1. */
+  precision: number;
+  /** Hits among all first uses, 0 to 1. */
+  recall: number;
+  /** What the predicted probabilities sum to: near `hits` if they are honest. */
+  expectedHits: number;
+  /** Waiting that hits made unnecessary. */
+  savedMs: number;
+  /** CPU time of what was loaded for nothing. */
+  wastedCpuMs: number;
+  /** Memory of what was loaded for nothing, all together. */
+  wastedBytes: number;
+  /** Memory of what was predicted and not used yet. */
+  heldBytes: number;
+}
+
+export interface ComponentLoadParams {
+  /** The component. Range: 1 to 256 bytes. */
+  name?: string;
+  /** Another spelling of `name`. Range: 1 to 256 bytes. */
+  component_name?: string;
+}
+
+export interface ComponentLoad {
+  /** The component. */
+  name: string;
+  /** `ready`, or `failed` where the fallback stands in. */
+  state: ComponentState;
+  /** Why it failed. */
+  reason?: string;
+  /** What a task printed, or the client sent. */
+  result?: unknown;
+  /** As declared, where it failed. */
+  fallback?: unknown;
+  /** Whether the result is that of an earlier start. */
+  cached: boolean;
+  /** Whether it was there, or coming, already. */
+  shared: boolean;
+  /** How long the load took, from its own start to ready. */
+  loadMs: number;
+  /** Handed to its process. */
+  port?: number;
+}
+
+export interface ComponentUnloaded {
+  /** The component. */
+  name: string;
+  /** How it is now. */
+  state: ComponentState;
+}
+
+export interface ComponentPreloadParams {
+  /** Components to load in the background; if there are none, what is likely next. Range: at most 1000 elements. Default: []. */
+  names?: string[];
+  /** Or a signal: what is declared to load on it. Range: 1 to 256 bytes. */
+  trigger?: string;
+}
+
+export interface ComponentQueued {
+  /** Components that are loaded in the background because of this. */
+  queued: string[];
+}
+
+export interface ComponentSignalParams {
+  /** The action or context, by a name of the app's own. Range: 1 to 256 bytes. */
+  signal: string;
+}
+
+export interface ComponentPredictParams {
+  /** Most that are wanted. Range: 1 to 16. Default: 5. */
+  limit?: number;
+}
+
+export interface ComponentPredictions {
+  /** The likeliest first. */
+  components: ComponentPrediction[];
+}
+
+export interface ComponentPrediction {
+  /** The component. */
+  name: string;
+  /** That it is the next to be used, 0 to 1. */
+  probability: number;
+  /** How it is now. */
+  state: ComponentState;
+}
+
+export interface ComponentCompletion {
+  /** As components.wanted gave it. Range: at most 256 bytes. */
+  token: string;
+  /** Why it could not be loaded; left out if it was. Range: at most 4096 bytes. */
+  error?: string;
+  /** What components.load is to answer. */
+  result?: unknown;
+  /** What it costs, if known. Range: 0 to 9007199254740991. */
+  memoryBytes?: number;
+}
+
+export interface ComponentCompleted {
+  /** Always true: what is not accepted is an error. */
+  accepted: boolean;
+}
+
+export interface BackendCallParams {
+  /** Which backend. Range: 1 to 64 bytes. */
+  backend: string;
+  /** The method as the backend calls it. Range: 1 to 1024 bytes. */
+  method: string;
+  /** Its params, an object or a list. */
+  params?: unknown;
+}
+
+export interface BackendNotifyResult {
+}
+
+export type BackendListParams = Record<string, never>;
+
+export interface BackendStatus {
+  /** The backend. */
+  name: string;
+  /** What it speaks. */
+  kind: BackendKind;
+  /** Where it is in its life. */
+  state: BackendState;
+  /** Whether calls are let through. */
+  breaker: BreakerState;
+  /** Its process, while it has one. */
+  pid?: number;
+  /** How it is started. */
+  command: string[];
+  /** Why it is in this state, where that is not plain. */
+  reason?: string;
+  /** Calls sent and not yet answered. */
+  inFlight: number;
+  /** Messages waiting to be sent. */
+  queued: number;
+}
+
+export type BackendKind = "plain" | "mcp" | "lsp";
+
+export type BackendState = "cold" | "starting" | "ready" | "asleep" | "stopping" | "stopped" | "waiting" | "failed";
+
+export type BreakerState = "closed" | "open" | "halfOpen";
+
+export interface BackendStatsParams {
+  /** One backend only. Range: 1 to 64 bytes. */
+  backend?: string;
+}
+
+export interface BackendStats {
+  /** The backend. */
+  name: string;
+  /** Where it is in its life. */
+  state: BackendState;
+  /** Whether calls are let through. */
+  breaker: BreakerState;
+  /** Calls asked for, however they were answered. */
+  calls: number;
+  /** Of these, answered from the cache. */
+  hits: number;
+  /** Answers given past their time or kept from an earlier process. */
+  staleServed: number;
+  /** Calls that shared the run of an equal one. */
+  coalesced: number;
+  /** Requests sent to the backend. */
+  sent: number;
+  /** Arrays they were sent in. */
+  batches: number;
+  /** Errors that the backend answered. */
+  errors: number;
+  /** Calls that failed since it was not there: -32005. */
+  failures: number;
+  /** Calls without an answer in time. */
+  timeouts: number;
+  /** Calls cancelled by callers. */
+  cancelled: number;
+  /** Calls refused because the queue was full. */
+  refused: number;
+  /** Notifications from it. */
+  notificationsIn: number;
+  /** Notifications to it. */
+  notificationsOut: number;
+  /** Requests from it to the client. */
+  clientRequests: number;
+  /** Lines that were no message. */
+  garbage: number;
+  /** Messages over messageBytesMax. */
+  oversized: number;
+  /** Answers to requests that were never made. */
+  unknownIds: number;
+  /** Second answers to one request. */
+  duplicateAnswers: number;
+  /** Answers to calls that had been given up. */
+  lateAnswers: number;
+  /** Starts of its process. */
+  starts: number;
+  /** Of these, after a crash. */
+  restarts: number;
+  /** Ends that nobody asked for. */
+  crashes: number;
+  /** Times it was stopped for want of work. */
+  sleeps: number;
+  /** Times a call woke it. */
+  wakes: number;
+  /** Times the circuit breaker opened. */
+  breakerOpenings: number;
+  /** Cached answers dropped because they became void. */
+  invalidations: number;
+  /** Calls sent and not yet answered. */
+  inFlight: number;
+  /** Messages waiting to be sent. */
+  queued: number;
+  /** Most that ever waited. */
+  queueHighWater: number;
+  /** Answers kept. */
+  cacheEntries: number;
+  /** Bytes of these. */
+  cacheBytes: number;
+  /** Answers dropped for want of room. */
+  cacheEvictions: number;
+  /** Memory of its processes. */
+  memoryBytes: number;
+  /** From the call to the answer, of requests sent to it. */
+  latency: BackendLatency;
+}
+
+export interface BackendLatency {
+  /** Answers measured. */
+  count: number;
+  /** Half of them took at most this, in microseconds. */
+  p50Us: number;
+  /** 95 percent took at most this. */
+  p95Us: number;
+  /** 99 percent took at most this. */
+  p99Us: number;
+  /** The slowest. */
+  maxUs: number;
+}
+
+export interface BackendInvalidateParams {
+  /** Which backend. Range: 1 to 64 bytes. */
+  backend: string;
+  /** Answers of these methods only: a name in which * stands for any characters. Range: at most 1024 bytes. */
+  method?: string;
+  /** Answers under rules with this tag only. Range: at most 256 bytes. */
+  tag?: string;
+}
+
+export interface BackendInvalidateResult {
+  /** Cached answers dropped. */
+  removed: number;
+}
+
+export interface CacheGetParams {
+  /** A string, or an object or array: a composite key, whose order of members does not matter. */
+  key: unknown;
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+  /** Where the value comes from when the cache does not have it; the answer is then kept. */
+  load?: CacheLoadParams;
+  /** `file` answers a path instead of the value. Default: "value". */
+  as?: CacheAs;
+  /** How long what is loaded is fresh; else as the namespace says. Range: 0 to 3155760000000. */
+  ttlMs?: number;
+  /** Tags of what is loaded. Range: at most 64 elements. Default: []. */
+  tags?: string[];
+  /** A value up to so long past its time will do; a newer one is then loaded in the background. Range: 0 to 3155760000000. Default: 0. */
+  staleOkMs?: number;
+  /** Only a value at most this old will do. Range: 0 to 3155760000000. */
+  maxAgeMs?: number;
+  /** Load anew whatever is there. Default: false. */
+  refresh?: boolean;
+  /** Look in memory alone. Default: false. */
+  memoryOnly?: boolean;
+  /** With `as: file`, how long the file stays readable. Range: 100 to 86400000. */
+  leaseMs?: number;
+  /** Say where the value came from, how old it is and what was waited for. Default: false. */
+  explain?: boolean;
+}
+
+export interface CacheLoadParams {
+  /** The method whose result is the value: one of Pillion's own, or NAME/METHOD of a backend. Range: 1 to 256 bytes. */
+  method: string;
+  /** Its params. Default: {}. */
+  params?: unknown;
+}
+
+export type CacheAs = "value" | "file";
+
+export interface CacheGetResult {
+  /** Whether there is a value. */
+  found: boolean;
+  /** The value, where it is JSON. */
+  value?: unknown;
+  /** The value, where it is not JSON. */
+  base64?: string;
+  /** With `as: file`, where the value stands. */
+  file?: string;
+  /** Until when, in milliseconds since the Unix epoch. */
+  leasedUntil?: number;
+  /** What it is, unless it is application/json. */
+  contentType?: string;
+  /** True for a value past its time. */
+  stale?: boolean;
+  /** True where the loader said lately that there is none. */
+  absent?: boolean;
+  /** With `explain`, how it came about. */
+  explanation?: CacheExplanation;
+}
+
+export interface CacheExplanation {
+  /** Where the value came from: memory, a tier, loader. */
+  source: string;
+  /** fresh, stale, negative or miss. */
+  freshness: CacheFreshness;
+  /** How old the value is. */
+  ageMs: number;
+  /** How long it is still fresh; negative once stale; absent for ever. */
+  ttlMs?: number;
+  /** Whether a newer one is being loaded. */
+  refreshing: boolean;
+  /** Whether another read of the key was under way and served this one too. */
+  coalesced: boolean;
+  /** When it was made, in milliseconds since the Unix epoch. */
+  createdAt?: number;
+  /** When it was last read before. */
+  lastAccessAt?: number;
+  /** Reads since it came into memory. */
+  accesses: number;
+  /** Size of the value. */
+  bytes: number;
+  /** 1 goes first, 10 stays longest. */
+  priority?: number;
+  /** Its tags. */
+  tags: string[];
+  /** What loading it took; absent if unknown. */
+  madeInMs?: number;
+  /** What was looked at, in order. */
+  steps: CacheStepResult[];
+}
+
+export type CacheFreshness = "miss" | "fresh" | "stale" | "negative";
+
+export interface CacheStepResult {
+  /** memory, a tier, loader, or flight: another read of the same key. */
+  where: string;
+  /** hit, miss, stale, expired, invalid, skipped, timeout, error or corrupt. */
+  outcome: string;
+  /** How long it took. */
+  waitedMs: number;
+}
+
+export interface CachePutParams {
+  /** A string, or an object or array: a composite key. */
+  key: unknown;
+  /** The value as JSON. Or give `base64`, `file` or `absent`. */
+  value?: unknown;
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+  /** The value as bytes in base64. */
+  base64?: string;
+  /** Absolute path of a file whose content is the value. Range: 1 to 4096 bytes. */
+  file?: string;
+  /** What the bytes are; application/octet-stream if not said. Range: 1 to 128 bytes. */
+  contentType?: string;
+  /** How long it is fresh; 0 keeps nothing. Else as the namespace says. Range: 0 to 3155760000000. */
+  ttlMs?: number;
+  /** The same as a class: short 5 min, medium 1 h, long 24 h. */
+  ttlClass?: CacheTtlClass;
+  /** How long past that it may stand in for a loader that fails. Range: 0 to 3155760000000. */
+  graceMs?: number;
+  /** 1 goes first, 10 stays longest; 5 if not said. Range: 1 to 10. */
+  priority?: number;
+  /** By which it can be invalidated with others. Range: at most 64 elements. Default: []. */
+  tags?: string[];
+  /** Entries it was made with: when one of them changes, this one goes. Range: at most 64 elements. Default: []. */
+  dependsOn?: CacheDependencyParams[];
+  /** The same for one key of voiceProfiles. */
+  profile?: unknown;
+  /** Its entity tag, quotes included. Range: 2 to 256 bytes. */
+  etag?: string;
+  /** What making it took, which decides how early it is made anew. Range: 0 to 86400000. */
+  madeInMs?: number;
+  /** Only if there is no fresh value. Default: false. */
+  ifAbsent?: boolean;
+  /** Keep that there is no such value. Default: false. */
+  absent?: boolean;
+}
+
+export type CacheTtlClass = "short" | "medium" | "long";
+
+export interface CacheDependencyParams {
+  /** The key. */
+  key: unknown;
+  /** The namespace. Range: 1 to 64 bytes. */
+  namespace: string;
+}
+
+export interface CachePutResult {
+  /** Whether it was kept. */
+  stored: boolean;
+  /** Whether memory held an older value. */
+  replaced: boolean;
+  /** Where it stands; with write `back`, where it will stand in a moment. */
+  tiers: string[];
+  /** Tiers that did not take it in time and get it later. */
+  pending: string[];
+  /** Until when it is fresh, in milliseconds since the Unix epoch. */
+  expiresAt?: number;
+}
+
+export interface CacheKeyParams {
+  /** A string, or an object or array: a composite key. */
+  key: unknown;
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+}
+
+export interface CacheHasResult {
+  /** Whether there is a fresh value. */
+  found: boolean;
+  /** Where it was found. */
+  tier?: string;
+  /** How long it is still fresh. */
+  ttlMs?: number;
+}
+
+export interface CacheTouchParams {
+  /** The key. */
+  key: unknown;
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+  /** How long it is fresh from now on; else as the namespace says. Range: 1 to 3155760000000. */
+  ttlMs?: number;
+}
+
+export interface CacheTouchResult {
+  /** Whether there was a value. */
+  found: boolean;
+}
+
+export interface CacheInvalidateResult {
+  /** Entries that left memory; those of a tag leave when they are met. */
+  memoryEntries: number;
+  /** Entries that left each slower tier. */
+  tierEntries: Record<string, number>;
+  /** Tiers that could not be told yet; nothing of it is served from them. */
+  pending: string[];
+}
+
+export interface CacheInvalidateParams {
+  /** Only this namespace; all if left out. Range: 1 to 64 bytes. */
+  namespace?: string;
+  /** One key of the namespace. */
+  key?: unknown;
+  /** All that have this tag, in one step however many they are. Range: 1 to 256 bytes. */
+  tag?: string;
+  /** Keys that match: * ? [a-z] and \ before a literal one; of composite keys their canonical JSON. Range: 1 to 1024 bytes. */
+  pattern?: string;
+  /** Entries at least this old. Range: 0 to 3155760000000. */
+  olderThanMs?: number;
+  /** Entries past their time. Default: false. */
+  expired?: boolean;
+  /** Everything, of the namespace if one is given. Default: false. */
+  all?: boolean;
+  /** In memory alone; the slower tiers keep theirs. Default: false. */
+  memoryOnly?: boolean;
+  /** Several at once, instead of the members above. Range: at most 1000 elements. Default: []. */
+  batch?: CacheSelectionParams[];
+}
+
+export interface CacheSelectionParams {
+  /** Only this namespace; all if left out. Range: 1 to 64 bytes. */
+  namespace?: string;
+  /** One key of the namespace. */
+  key?: unknown;
+  /** All that have this tag, in one step however many they are. Range: 1 to 256 bytes. */
+  tag?: string;
+  /** Keys that match: * ? [a-z] and \ before a literal one; of composite keys their canonical JSON. Range: 1 to 1024 bytes. */
+  pattern?: string;
+  /** Entries at least this old. Range: 0 to 3155760000000. */
+  olderThanMs?: number;
+  /** Entries past their time. Default: false. */
+  expired?: boolean;
+  /** Everything, of the namespace if one is given. Default: false. */
+  all?: boolean;
+  /** In memory alone; the slower tiers keep theirs. Default: false. */
+  memoryOnly?: boolean;
+}
+
+export interface CacheGetManyParams {
+  /** The keys. Range: 1 to 1000 elements. */
+  keys: unknown[];
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+  /** Values up to so long past their time will do. Range: 0 to 3155760000000. Default: 0. */
+  staleOkMs?: number;
+}
+
+export interface CacheGetManyResult {
+  /** An answer for each key, in the order asked. */
+  items: CacheManyItem[];
+  /** How many were found. */
+  found: number;
+}
+
+export interface CacheManyItem {
+  /** The key as it was asked for. */
+  key: unknown;
+  /** Whether there is a value. */
+  found: boolean;
+  /** The value, where it is JSON. */
+  value?: unknown;
+  /** The value, where it is not. */
+  base64?: string;
+  /** What it is, unless it is application/json. */
+  contentType?: string;
+  /** True for a value past its time. */
+  stale?: boolean;
+  /** Why this one could not be read. */
+  error?: string;
+}
+
+export interface CachePutManyParams {
+  /** The entries, each as cache.put takes it. Range: 1 to 1000 elements. */
+  entries: CachePutParams[];
+}
+
+export interface CachePutManyResult {
+  /** How many were kept. */
+  stored: number;
+  /** Why the others were not, each with its place in the list. */
+  errors: string[];
+}
+
+export interface CacheSpaceParams {
+  /** Only this namespace. Range: 1 to 64 bytes. */
+  namespace?: string;
+}
+
+export interface CacheStatsResult {
+  /** Entries in memory. */
+  entries: number;
+  /** What they weigh. */
+  bytes: number;
+  /** What all namespaces together may weigh. */
+  bytesMax: number;
+  /** Reads that needed no loading. */
+  hits: number;
+  /** The others. */
+  misses: number;
+  /** Share of the first. */
+  hitRatio: number;
+  /** Those that were used, or the one asked for. */
+  namespaces: CacheSpaceStats[];
+  /** The slower tiers. */
+  tiers: CacheTierStats[];
+}
+
+export interface CacheSpaceStats {
+  /** The namespace. */
+  namespace: string;
+  /** Entries in memory. */
+  entries: number;
+  /** What they weigh. */
+  bytes: number;
+  /** What they may weigh now. */
+  bytesMax: number;
+  /** Reads that some tier served fresh. */
+  hits: number;
+  /** Reads that found nothing or had to load. */
+  misses: number;
+  /** Reads served past the value's time. */
+  stale: number;
+  /** Reads answered with a known absence. */
+  negative: number;
+  /** Share of reads that needed no loading. */
+  hitRatio: number;
+  /** Loads. */
+  loads: number;
+  /** Of those, failed. */
+  loadErrors: number;
+  /** Reads that joined another one of the same key. */
+  coalesced: number;
+  /** Loads in the background. */
+  refreshes: number;
+  /** Values written. */
+  puts: number;
+  /** Values that memory would not take. */
+  refused: number;
+  /** Records that failed their check. */
+  corrupt: number;
+  /** Entries that left memory, by cause: size, entries, expired, replaced, pressure, invalidated, refused. */
+  removed: Record<string, number>;
+  /** Bytes of values for each byte written to the slower tiers. */
+  compressionRatio: number;
+  /** Hits for each mebibyte of memory held: what the memory is worth. */
+  hitsPerMebibyte: number;
+  /** Loading that hits made unnecessary, at the mean time of a load: what it saves. */
+  savedMs: number;
+  /** Of loads. */
+  loadLatency: CacheLatency;
+  /** Tier by tier. */
+  layers: CacheLayerStats[];
+}
+
+export interface CacheLatency {
+  /** How many were measured. */
+  count: number;
+  /** Median. */
+  p50Us: number;
+  /** 95th percentile. */
+  p95Us: number;
+  /** 99th percentile. */
+  p99Us: number;
+  /** Longest. */
+  maxUs: number;
+}
+
+export interface CacheLayerStats {
+  /** memory, or the slower tier. */
+  tier: string;
+  /** Values it had. */
+  hits: number;
+  /** Values it did not have. */
+  misses: number;
+  /** Share of what it was asked for. */
+  hitRatio: number;
+  /** Reads that passed it by because it was down. */
+  skipped: number;
+  /** Reads that gave it up. */
+  timeouts: number;
+  /** Reads that it failed. */
+  errors: number;
+  /** Of its answers; memory's are those that were not answered on the fast path. */
+  latency: CacheLatency;
+}
+
+export interface CacheTierStats {
+  /** The tier. */
+  tier: string;
+  /** Tiers are opened at the first need. */
+  state: TierState;
+  /** Why it is down. */
+  trouble?: string;
+  /** Entries it holds. */
+  entries: number;
+  /** Their size. */
+  bytes: number;
+  /** Values it had. */
+  hits: number;
+  /** Values it did not have. */
+  misses: number;
+  /** Share of what it answered. */
+  hitRatio: number;
+  /** Reads that passed it by. */
+  skipped: number;
+  /** Reads and writes that were not answered in time. */
+  timeouts: number;
+  /** Reads that failed. */
+  errors: number;
+  /** Values it took. */
+  writes: number;
+  /** Values it did not take at once. */
+  failedWrites: number;
+  /** Values that wait for it. */
+  pendingWrites: number;
+  /** Their size. */
+  pendingBytes: number;
+  /** Entries it gave up for room. */
+  evicted: number;
+  /** Entries whose time was over. */
+  expired: number;
+  /** Entries whose checksum was wrong. */
+  damaged: number;
+  /** Of reads. */
+  readLatency: CacheLatency;
+  /** Of writes, from when they were sent. */
+  writeLatency: CacheLatency;
+}
+
+export type TierState = "unopened" | "opening" | "up" | "down";
+
+export interface CacheListParams {
+  /** Only this namespace. Range: 1 to 64 bytes. */
+  namespace?: string;
+  /** Only keys that match. Range: at most 1024 bytes. Default: "". */
+  pattern?: string;
+}
+
+export interface CacheEntryItem {
+  /** The namespace. */
+  namespace: string;
+  /** The key; of a composite one its canonical JSON. */
+  key: string;
+  /** What the value is. */
+  contentType: string;
+  /** Size of the record. */
+  bytes: number;
+  /** When it was made. */
+  createdAt: number;
+  /** When it was last read. */
+  lastAccessAt?: number;
+  /** Reads since it came into memory. */
+  accesses: number;
+  /** 1 goes first, 10 stays longest. */
+  priority: number;
+  /** How long it is still fresh; absent for ever. */
+  ttlMs?: number;
+  /** Its tags. */
+  tags: string[];
+  /** Entries it was made with, as NAMESPACE/KEY. */
+  dependsOn: string[];
+}
+
+export interface CacheNamespaceItem {
+  /** The namespace. */
+  name: string;
+  /** Whether it comes with Pillion. */
+  readyMade: boolean;
+  /** Whether memory was ever used for it. */
+  used: boolean;
+  /** How long values are fresh. */
+  ttlMs: number;
+  /** Which entries go first. */
+  eviction: EvictionPolicy;
+  /** Entries in memory. */
+  entries: number;
+  /** What they weigh. */
+  bytes: number;
+  /** What they may weigh. */
+  bytesMax: number;
+  /** Share of reads that needed no loading. */
+  hitRatio: number;
+}
+
+export type EvictionPolicy = "adaptive" | "lru" | "lfu" | "fifo" | "random" | "ttl" | "priority";
+
+export interface CachePolicyParams {
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+}
+
+export interface CachePolicyResult {
+  /** The namespace. */
+  namespace: string;
+  /** What holds for it. */
+  policy: CachePolicy;
+}
+
+export interface CachePolicy {
+  /** How long a value is fresh. */
+  ttlMs: number;
+  /** Whether reads prolong that. */
+  sliding: boolean;
+  /** Share of it that chance may take off. */
+  jitter: number;
+  /** Most bytes of memory. */
+  maxBytes: number;
+  /** Most entries in memory. */
+  maxEntries: number;
+  /** Which entries go first. */
+  eviction: EvictionPolicy;
+  /** From which priority on entries stay longest under `priority`. */
+  priorityThreshold: number;
+  /** Tiers whose settings differ from the default. */
+  tiers: Record<string, CacheTierPolicy>;
+  /** Through or back. */
+  write: CacheWrite;
+  /** How long a write back may wait. */
+  writeBackMs: number;
+  /** From which size on values are compressed. */
+  compressAboveBytes: number;
+  /** Whether values are encrypted in the slower tiers. */
+  encrypt: boolean;
+  /** How long `not_found` is remembered. */
+  negativeTtlMs: number;
+  /** How long past its time a value may stand in. */
+  graceMs: number;
+  /** From which share of its life on a value is loaded anew. */
+  eagerRefresh: number;
+  /** How long a failed loader has peace. */
+  backoffMs: number;
+  /** How long a caller waits for a loader. */
+  loadTimeoutMs: number;
+  /** How long while there is a stale value. */
+  softLoadTimeoutMs: number;
+}
+
+export interface CacheTierPolicy {
+  /** Whether the namespace uses this tier. */
+  enabled: boolean;
+  /** The longest an entry stays in this tier; absent for as long as the entry lives. */
+  ttlMs?: number;
+  /** How long a read waits while it has a stale value. */
+  softTimeoutMs: number;
+  /** How long anything waits at most. */
+  hardTimeoutMs: number;
+}
+
+export type CacheWrite = "through" | "back";
+
+export interface CacheSetPolicyParams {
+  /** The namespace; a new name makes a new one. Range: 1 to 64 bytes. */
+  namespace: string;
+  /** What is to change; the rest stays as it is. */
+  policy: CacheNamespaceSpec;
+}
+
+export interface CacheNamespaceSpec {
+  /** How long a value is fresh, in milliseconds. Range: 1 to 3155760000000. */
+  ttlMs?: number;
+  /** The same as a class: short 5 min, medium 1 h, long 24 h. */
+  ttlClass?: CacheTtlClass;
+  /** Whether every read makes an entry fresh for another time to live. */
+  sliding?: boolean;
+  /** Share of the time to live that chance may take off, so that not all expires at once. Range: 0 to 0.9. */
+  jitter?: number;
+  /** Most bytes of memory. Range: 4096 to 1099511627776. */
+  maxBytes?: number;
+  /** Most entries in memory; 0 for no limit but the bytes. Range: 0 to 1000000000. */
+  maxEntries?: number;
+  /** Which entries go first when memory is full. */
+  eviction?: EvictionPolicy;
+  /** With the policy `priority`, entries of at least this one stay longest. Range: 1 to 10. */
+  priorityThreshold?: number;
+  /** Settings by tier: memory, disk, redis, postgres. Range: at most 16 members. Default: {}. */
+  tiers?: Record<string, CacheTierSpec>;
+  /** Whether an answer to a write waits for the slower tiers (`through`) or not (`back`). */
+  write?: CacheWrite;
+  /** With `back`, how long a write may wait before the slower tiers get it. Range: 1 to 60000. */
+  writeBackMs?: number;
+  /** Values from this size on are compressed in the slower tiers where that saves a tenth; 0 for none. Range: 0 to 1073741824. */
+  compressAboveBytes?: number;
+  /** Whether values are encrypted in the slower tiers (AES-256-GCM). */
+  encrypt?: boolean;
+  /** How long a loader's `not_found` is remembered, in milliseconds; 0 for not at all. Range: 0 to 3155760000000. */
+  negativeTtlMs?: number;
+  /** How long past its time a value may stand in for a loader that fails or is slow. Range: 0 to 3155760000000. */
+  graceMs?: number;
+  /** From this share of its life on a value is loaded anew in the background; 0 leaves it to chance, weighted by what loading costs. Range: 0 to 0.99. */
+  eagerRefresh?: number;
+  /** How long a loader that failed has peace while a stale value is served. Range: 0 to 3600000. */
+  backoffMs?: number;
+  /** How long a caller waits for a loader at most. Range: 1 to 3600000. */
+  loadTimeoutMs?: number;
+  /** How long a caller waits for a loader while there is a stale value to serve. Range: 1 to 3600000. */
+  softLoadTimeoutMs?: number;
+}
+
+export interface CacheTierSpec {
+  /** Whether the namespace uses this tier. */
+  enabled?: boolean;
+  /** The longest an entry stays in this tier, in milliseconds. Range: 1 to 3155760000000. */
+  ttlMs?: number;
+  /** How long a read waits for this tier while it has a stale value to serve, in milliseconds. Range: 1 to 60000. */
+  softTimeoutMs?: number;
+  /** How long a read or write waits for this tier at most, in milliseconds. Range: 1 to 60000. */
+  hardTimeoutMs?: number;
+}
+
+export interface CacheHeadersParams {
+  /** The key of the asset. */
+  key: unknown;
+  /** Its namespace. Range: 1 to 64 bytes. Default: "asset". */
+  namespace?: string;
+  /** Its file name, if the key is none: one with a content hash is immutable. Range: 1 to 1024 bytes. */
+  name?: string;
+  /** The request's If-None-Match. Range: at most 4096 bytes. */
+  ifNoneMatch?: string;
+  /** For this user alone. Default: false. */
+  private?: boolean;
+}
+
+export interface CacheHeadersResult {
+  /** Whether the cache has the asset. */
+  found: boolean;
+  /** Answer 304: the client has it. */
+  notModified: boolean;
+  /** Whether its name carries a hash of its content. */
+  immutable: boolean;
+  /** Cache-Control, ETag, Content-Type, Age. */
+  headers: Record<string, string>;
+}
+
+export interface CacheExportParams {
+  /** Absolute path of the file to write. Range: 2 to 4096 bytes. */
+  file: string;
+  /** Only this namespace. Range: 1 to 64 bytes. */
+  namespace?: string;
+  /** Only keys that match. Range: at most 1024 bytes. Default: "". */
+  pattern?: string;
+  /** Replace a file that is there. Default: false. */
+  overwrite?: boolean;
+  /** Also what namespaces keep encrypted; the file holds it in the clear. Default: false. */
+  withEncrypted?: boolean;
+}
+
+export interface CacheTransferResult {
+  /** Entries transferred. */
+  entries: number;
+  /** Bytes of the file. */
+  bytes: number;
+  /** Entries left out: expired, encrypted, or not readable. */
+  skipped: number;
+  /** The first ten reasons. */
+  errors: string[];
+}
+
+export interface CacheImportParams {
+  /** Absolute path of a file that cache.export wrote. Range: 2 to 4096 bytes. */
+  file: string;
+}
+
+export interface CacheStrategyItem {
+  /** The strategy. */
+  name: string;
+  /** Its namespace. */
+  namespace: string;
+  /** What it does. */
+  strategy: CacheStrategy;
+  /** What fetching ahead was worth. */
+  prefetch: PreloadWorth;
+  /** The dynamic time to live in force. */
+  ttlMs?: number;
+  /** How often values are seen to change. */
+  changesPerHour?: number;
+  /** The latest optimisations. */
+  optimizations: CacheOptimizeResult[];
+}
+
+export interface CacheStrategy {
+  /** The strategy; one of the same name is replaced. Range: 1 to 64 bytes. */
+  name: string;
+  /** The namespace it is for. Range: 1 to 64 bytes. */
+  namespace: string;
+  /** Which tiers are used. Default: "hybrid". */
+  layout?: CacheLayout;
+  /** Which entries go first. */
+  eviction?: EvictionPolicy;
+  /** Most bytes of memory. Range: 4096 to 1099511627776. */
+  maxBytes?: number;
+  /** Changes elsewhere that make entries here void. Range: at most 64 elements. Default: []. */
+  invalidation?: CacheInvalidationRule[];
+  /** Keys to have in memory before they are asked for. */
+  warmUp?: CacheWarmUp;
+  /** Keys to fetch when another is read. Range: at most 64 elements. Default: []. */
+  prefetch?: CachePrefetchRule[];
+  /** Learn which key follows which, and fetch ahead. Default: false. */
+  learnedPrefetch?: boolean;
+  /** Fetch ahead what is at least so probable. Range: 0.01 to 1. Default: 0.3. */
+  prefetchProbability?: number;
+  /** Set times to live by how often values are seen to change. Default: false. */
+  dynamicTtl?: boolean;
+  /** Share of values that may have changed by the end of a dynamic time to live. Range: 0.001 to 0.9. Default: 0.1. */
+  changedShare?: number;
+  /** A dynamic time to live is at least this. Range: 1 to 3155760000000. Default: 1000. */
+  ttlMsMin?: number;
+  /** And at most this. Range: 1 to 3155760000000. Default: 86400000. */
+  ttlMsMax?: number;
+  /** Optimise by itself every so many milliseconds. Range: 10000 to 604800000. */
+  autoTuneMs?: number;
+  /** How values that are fetched ahead or warmed up are loaded. */
+  load?: CacheLoadTemplate;
+}
+
+export type CacheLayout = "memory" | "disk" | "distributed" | "hybrid";
+
+export interface CacheInvalidationRule {
+  /** When an entry of this namespace changes ... Range: 1 to 64 bytes. */
+  onNamespace: string;
+  /** ... whose key matches this,. Range: 1 to 1024 bytes. Default: "*". */
+  onPattern?: string;
+  /** entries of the strategy's namespace go whose key matches this; all if left out. Range: 1 to 1024 bytes. */
+  pattern?: string;
+}
+
+export interface CacheWarmUp {
+  /** Whether to warm up when the strategy comes into force. Default: false. */
+  atStart?: boolean;
+  /** And again every so many milliseconds. Range: 1000 to 604800000. */
+  everyMs?: number;
+  /** The keys. Range: 1 to 100000 elements. */
+  keys: string[];
+}
+
+export interface CachePrefetchRule {
+  /** When a key that matches is read,. Range: 1 to 1024 bytes. */
+  pattern: string;
+  /** these are fetched ahead; * stands for what the pattern's first * matched. Range: 1 to 64 elements. */
+  keys: string[];
+}
+
+export interface CacheLoadTemplate {
+  /** The method whose result is the value. Range: 1 to 256 bytes. */
+  method: string;
+  /** Its params as JSON text; "{key}" in it stands for the key. Default: "{}". */
+  params?: string;
+}
+
+export interface PreloadWorth {
+  /** Values fetched ahead. */
+  preloads: number;
+  /** Of those, not judged yet. */
+  pending: number;
+  /** Asked for within ten minutes. */
+  hits: number;
+  /** Not asked for. */
+  wasted: number;
+  /** Of the wasted, asked for later after all. */
+  lateHits: number;
+  /** Reads that nothing had foreseen. */
+  misses: number;
+  /** Hits of what was judged. */
+  precision: number;
+  /** Hits of all first reads. */
+  recall: number;
+  /** Hits that the probabilities promised. */
+  expectedHits: number;
+  /** Waiting that was spared. */
+  savedMs: number;
+  /** Work done for nothing. */
+  wastedCpuMs: number;
+  /** Bytes fetched for nothing. */
+  wastedBytes: number;
+  /** Bytes held on trust now. */
+  heldBytes: number;
+}
+
+export interface CacheOptimizeResult {
+  /** The namespace. */
+  namespace: string;
+  /** Measured in the window before. */
+  before: CacheMeasure;
+  /** Measured in the window after. */
+  after?: CacheMeasure;
+  /** What the simulation says of the present settings. */
+  predictedNow: number;
+  /** And of the best ones. */
+  predictedBest: number;
+  /** The best policy. */
+  eviction: EvictionPolicy;
+  /** The best size. */
+  maxBytes: number;
+  /** Whether they were put in force. */
+  applied: boolean;
+  /** Whether they were taken back. */
+  rolledBack: boolean;
+  /** Why. */
+  reason: string;
+  /** When, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What was simulated, best first. */
+  candidates: TuningCandidate[];
+}
+
+export interface CacheMeasure {
+  /** Share of requests that memory served. */
+  hitRatio: number;
+  /** How many requests there were. */
+  requests: number;
+}
+
+export interface TuningCandidate {
+  /** The policy. */
+  eviction: EvictionPolicy;
+  /** The size. */
+  maxBytes: number;
+  /** What the namespace's latest requests would have hit. */
+  hitRatio: number;
+}
+
+export interface CacheCreateStrategyParams {
+  /** The strategy, as far as you know it. */
+  strategy: CacheStrategy;
+  /** Fill in the rest from the requests that the namespace had lately. Default: false. */
+  observe?: boolean;
+  /** Fill in the rest from these requests, in order. Range: at most 100000 elements. Default: []. */
+  workload?: CacheAccessParams[];
+  /** Put it in force; else only say what it would be. Default: true. */
+  apply?: boolean;
+}
+
+export interface CacheAccessParams {
+  /** The key. Range: 1 to 61440 bytes. */
+  key: string;
+  /** What its value weighs. Range: 1 to 1073741824. Default: 1024. */
+  bytes?: number;
+}
+
+export interface CacheCreateStrategyResult {
+  /** The strategy, filled in. */
+  strategy: CacheStrategy;
+  /** Whether it is in force. */
+  applied: boolean;
+}
+
+export interface CacheOptimizeParams {
+  /** The namespace; the busiest if left out. Range: 1 to 64 bytes. */
+  namespace?: string;
+  /** How long to measure before, and again after. Range: 100 to 600000. Default: 5000. */
+  windowMs?: number;
+}
+
+export interface CacheWarmParams {
+  /** The keys. Range: 1 to 100000 elements. */
+  keys: unknown[];
+  /** The namespace. Range: 1 to 64 bytes. Default: "default". */
+  namespace?: string;
+  /** How values are loaded that no tier has. */
+  load?: CacheLoadTemplate;
+}
+
+export interface CacheWarmResult {
+  /** Keys. */
+  asked: number;
+  /** Were in memory already. */
+  present: number;
+  /** Came from a slower tier. */
+  found: number;
+  /** Were loaded. */
+  loaded: number;
+  /** Are nowhere to be had. */
+  missing: number;
+  /** Could not be read or loaded. */
+  failed: number;
+}
+
+export interface CacheSimulateParams {
+  /** Path of a trace: a key a line, or a key and its bytes; plain or gzip. Range: 1 to 4096 bytes. */
+  file: string;
+  /** Which policies; all if left out. opt is what none can exceed. Range: at most 32 elements. Default: []. */
+  policies?: string[];
+  /** Sizes in entries, or in bytes where the trace has them; some shares of all keys if left out. Range: at most 64 elements. Default: []. */
+  capacities?: number[];
+  /** Add a table for terminals. Default: false. */
+  table?: boolean;
+  /** Add the hit ratios over the sizes as an SVG document. Default: false. */
+  plot?: boolean;
+}
+
+export interface CacheSimulateResult {
+  /** The file. */
+  trace: string;
+  /** Requests it has. */
+  requests: number;
+  /** Different keys among them. */
+  distinctKeys: number;
+  /** By size, then by policy. */
+  results: SimulationResult[];
+  /** The same for terminals. */
+  table?: string;
+  /** The same as SVG. */
+  plot?: string;
+}
+
+export interface SimulationResult {
+  /** The policy. */
+  policy: string;
+  /** The size. */
+  capacity: number;
+  /** Share of requests that hit. */
+  hitRatio: number;
+  /** Share of bytes that hit. */
+  byteHitRatio: number;
+  /** Requests of the trace. */
+  requests: number;
+}
+
+export interface HttpGetParams {
+  /** What to fetch: http:// or https://. Range: 8 to 8192 bytes. */
+  url: string;
+  /** Request fields to send. Range: at most 64 members. Default: {}. */
+  headers?: Record<string, string>;
+  /** The cache's namespace to keep it in. Range: 1 to 64 bytes. Default: "http". */
+  namespace?: string;
+  /** How long the origin may take, in milliseconds. Range: 1 to 600000. Default: 30000. */
+  timeoutMs?: number;
+  /** Whether to ask the origin even where a fresh answer is kept. Default: false. */
+  refresh?: boolean;
+  /** Whether to tell what was waited for. Default: false. */
+  explain?: boolean;
+}
+
+export interface HttpGetResult {
+  /** The content, where it is UTF-8 text. */
+  text?: string;
+  /** The content in base64, where it is not. */
+  base64?: string;
+  /** Its media type. */
+  contentType: string;
+  /** Its size. */
+  bytes: number;
+  /** Where it came from: memory, a tier, or loader for the origin. */
+  source: string;
+  /** Whether it is past its time and was allowed all the same (RFC 5861). */
+  stale: boolean;
+  /** Since it was fetched, in milliseconds. */
+  ageMs: number;
+  /** The origin's validator. */
+  etag?: string;
+  /** What was waited for, where `explain` was set. */
+  steps: HttpGetStep[];
+}
+
+export interface HttpGetStep {
+  /** memory, a tier, or loader for the origin. */
+  where: string;
+  /** What came of it. */
+  outcome: string;
+  /** How long it took, in milliseconds. */
+  waitedMs: number;
+}
+
+export interface CdnPublishParams {
+  /** The asset's path within the app, like assets/app.js. Range: 1 to 512 bytes. */
+  name: string;
+  /** Path of the file to publish; this or `text`. Range: at most 4096 bytes. */
+  file?: string;
+  /** The content itself, where it is text. */
+  text?: string;
+  /** Its media type; by the name's ending if left out. Range: at most 255 bytes. */
+  contentType?: string;
+  /** `immutable` for the app's own files: caches keep them a year; `generated` for what is made at run time: 30 days. Default: "immutable". */
+  lifetime?: AssetLifetime;
+}
+
+export type AssetLifetime = "immutable" | "generated";
+
+export interface PublishedAsset {
+  /** The asset's path within the app. */
+  name: string;
+  /** Its name at the server, which holds a digest of the content. */
+  publishedName: string;
+  /** Where to load it from. */
+  url: string;
+  /** SHA-256 of the content, hexadecimal. */
+  digest: string;
+  /** Its size. */
+  bytes: number;
+  /** Its media type. */
+  contentType: string;
+  /** The Cache-Control field it was published with. */
+  cacheControl: string;
+  /** When this content became the newest, in milliseconds since the Unix epoch. */
+  publishedAt: number;
+  /** Whether this content was there already, so that nothing had to be sent. */
+  wasThere: boolean;
+}
+
 export interface MemoryStats {
   /** This process. */
   process: MemoryProcess;
@@ -401,6 +2147,14 @@ export interface MetricsSnapshot {
   poolsBytes: number;
   /** Every counter of the process by its name. */
   counters: Record<string, number>;
+  /** What Pillion and its children take of the machine; absent while nobody monitors. */
+  resources?: MetricsResources;
+  /** The cache of the app's values. */
+  cache?: MetricsCache;
+  /** Components that are loaded when needed. */
+  lazyLoading?: MetricsLazyLoading;
+  /** Work in the background. */
+  background?: MetricsBackground;
 }
 
 export interface MetricsStartup {
@@ -412,6 +2166,12 @@ export interface MetricsStartup {
   spawnToReadyMs?: number;
   /** Resident size when it began to serve. */
   residentAtReadyBytes?: number;
+  /** From the start of the startup run to the client's mark of the first interaction, in milliseconds; absent without the mark. */
+  timeToFirstInteractionMs?: number;
+  /** How long each component took at startup, in milliseconds. */
+  componentsMs?: Record<string, number>;
+  /** How long each phase of the startup took, in milliseconds. */
+  phasesMs?: Record<string, number>;
 }
 
 export interface MetricsRuntime {
@@ -423,12 +2183,18 @@ export interface MetricsRuntime {
   cpuSystemMs: number;
   /** CPU use since the previous snapshot, in percent of one core. */
   cpuPercent: number;
+  /** CPU use since it began to serve, in percent of one core. */
+  cpuAveragePercent: number;
+  /** Highest CPU use between two snapshots or samples, in percent of one core. */
+  cpuPeakPercent: number;
   /** Resident size. */
   residentBytes: number;
   /** Highest resident size so far. */
   residentPeakBytes: number;
   /** Mean of the resident sizes of all snapshots and samples so far. */
   residentAverageBytes: number;
+  /** What runs in the background now. */
+  backgroundTasks?: number;
 }
 
 export interface MetricsIpc {
@@ -502,6 +2268,68 @@ export interface MetricsResponseCache {
   hitRatio: number;
   /** Requests answered by a run that another had started. */
   coalesced: number;
+}
+
+export interface MetricsResources {
+  /** Memory allocated by Pillion and its children. */
+  allocatedBytes?: number;
+  /** CPU use of all of them, in percent of one core. */
+  cpuPercent?: number;
+  /** Bytes read from disks since they started. */
+  diskReadBytes?: number;
+  /** Bytes written to disks. */
+  diskWrittenBytes?: number;
+  /** Bytes that came over the network of the machine. */
+  networkReceivedBytes?: number;
+  /** Bytes that went. */
+  networkSentBytes?: number;
+  /** Open descriptors. */
+  openFiles?: number;
+  /** Threads. */
+  threads?: number;
+  /** Processes. */
+  processes?: number;
+}
+
+export interface MetricsCache {
+  /** Entries in memory. */
+  entries: number;
+  /** Memory they take. */
+  bytes: number;
+  /** Look-ups that found an entry. */
+  hits: number;
+  /** Those that did not. */
+  misses: number;
+  /** Share of hits, 0 to 1. */
+  hitRatio: number;
+  /** Entries that had to make room. */
+  evictions?: number;
+}
+
+export interface MetricsLazyLoading {
+  /** Components known. */
+  components: number;
+  /** Loaded now. */
+  loaded: number;
+  /** Loads so far. */
+  loads: number;
+  /** Loads that failed. */
+  failures: number;
+  /** Mean time of a load, in milliseconds. */
+  averageLoadMs?: number;
+  /** Memory of what is loaded. */
+  loadedBytes?: number;
+}
+
+export interface MetricsBackground {
+  /** Tasks that run now. */
+  running: number;
+  /** That wait. */
+  waiting: number;
+  /** That ended well so far. */
+  completed: number;
+  /** That failed. */
+  failed: number;
 }
 
 export interface MetricsMethodsParams {
@@ -590,6 +2418,93 @@ export interface ConfigChanged {
   keys: string[];
 }
 
+export interface ComponentChange {
+  /** The component. */
+  name: string;
+  /** What it is. */
+  kind: ComponentKind;
+  /** How it is now. */
+  state: ComponentState;
+  /** How it was. */
+  previous: ComponentState;
+  /** Why, where there is something to say. */
+  reason?: string;
+  /** How long it took to become ready. */
+  loadMs?: number;
+}
+
+export interface ComponentWanted {
+  /** The component of kind `client` that is to be loaded. */
+  name: string;
+  /** To be sent back in components.complete. */
+  token: string;
+  /** How long that may take. */
+  timeoutMs: number;
+  /** As declared. */
+  settings?: unknown;
+}
+
+export interface StartupProgress {
+  /** The component that began or came to an end. */
+  component: string;
+  /** Its state now. */
+  state: StartupState;
+  /** Components that are ready, failed or skipped. */
+  done: number;
+  /** of so many. */
+  total: number;
+  /** Why it failed or was skipped. */
+  error?: string;
+}
+
+export interface BackendChange {
+  /** Which backend. */
+  backend: string;
+  /** Its new state. */
+  state: BackendState;
+  /** Why; empty where that is plain. */
+  reason: string;
+}
+
+export interface BackendNotificationEvent {
+  /** Who sent it. */
+  backend: string;
+  /** The notification's method, as the backend calls it. */
+  method: string;
+  /** Its params as they came; null where there were none. */
+  params: unknown;
+}
+
+export interface CacheInvalidatedPayload {
+  /** request, dependency, notice (another machine or window), or uncertain (a connection was lost). */
+  reason: string;
+  /** The namespace; absent for all. */
+  namespace?: string;
+  /** The key, or the parts of a composite one. */
+  key?: string;
+  /** The tag. */
+  tag?: string;
+  /** The pattern. */
+  pattern?: string;
+  /** The tier that told of it. */
+  tier?: string;
+  /** Entries that left memory. */
+  memoryEntries: number;
+}
+
+export interface CacheTroublePayload {
+  /** tierDown, tierUp, corrupt or journal. */
+  kind: string;
+  /** The tier or file. */
+  where: string;
+  /** The namespace concerned. */
+  namespace?: string;
+  /** The key concerned. */
+  key?: string;
+  /** What happened. */
+  detail: string;
+}
+
 export interface MetricsSample {
   /** When it was taken, in milliseconds since the Unix epoch. */
   at: number;
@@ -663,6 +2578,108 @@ export interface Methods {
   "get_performance_status": { params: NoParams; result: StatusResult };
   /** Whether every part works. */
   "health.check": { params: NoParams; result: HealthResult };
+  /** Starts all eager components in the best order and answers when that is done. */
+  "startup.run": { params: NoParams; result: StartupRunResult };
+  /** How far the start is. */
+  "startup.status": { params: NoParams; result: StartupStatus };
+  /** Where the start's time went, what its end waited for, what helped, what would help, and whether starts have become slower. */
+  "startup.report": { params: StartupReportParams; result: StartupReport };
+  /** The start as a Gantt chart in SVG. */
+  "startup.plot": { params: StartupPlotParams; result: StartupPlot };
+  /** Marks a moment of the client's own, up to the first interaction. */
+  "startup.mark": { params: StartupMarkParams; result: StartupMarkResult };
+  /** Forgets learned durations, earlier starts and kept results of tasks. */
+  "startup.forget": { params: StartupForgetParams; result: StartupForgetResult };
+  /** Declares components beside those there are. One that exists is replaced, unless it is loaded. */
+  "components.register": { params: ComponentRegisterParams; result: ComponentRegisterResult };
+  /** The components and how they are. */
+  "components.list": { params: ComponentFilter; result: ListOf<ComponentInfo> };
+  /** Another name for `components.list`. */
+  "get_component_info": { params: ComponentFilter; result: ListOf<ComponentInfo> };
+  /** One component: how it is, and as it was declared. */
+  "components.get": { params: ComponentName; result: ComponentDetails };
+  /** What components cost and how they are used, and what prediction is worth. */
+  "components.usage": { params: NoParams; result: ComponentUsageResult };
+  /** Loads a component and what it depends on, and answers when it is ready. */
+  "components.load": { params: ComponentLoadParams; result: ComponentLoad };
+  /** Another name for `components.load`. */
+  "load_component": { params: ComponentLoadParams; result: ComponentLoad };
+  /** Takes a component down, after what depends on it. */
+  "components.unload": { params: ComponentName; result: ComponentUnloaded };
+  /** Takes a component down and loads it again; what depends on it stays. */
+  "components.restart": { params: ComponentName; result: ComponentLoad };
+  /** Loads components in the background, as the machine allows. */
+  "components.preload": { params: ComponentPreloadParams; result: ComponentQueued };
+  /** Another name for `components.preload`. */
+  "preload_components": { params: ComponentPreloadParams; result: ComponentQueued };
+  /** Tells of a user's action or a context: loads what waits for it, and learns what follows. */
+  "components.signal": { params: ComponentSignalParams; result: ComponentQueued };
+  /** Which components are likely to be used next. */
+  "components.predict": { params: ComponentPredictParams; result: ComponentPredictions };
+  /** The webview has loaded what components.wanted asked for, or could not. */
+  "components.complete": { params: ComponentCompletion; result: ComponentCompleted };
+  /** Asks a backend: its result comes back as it is, from the cache where a rule allows it. */
+  "backends.call": { params: BackendCallParams; result: unknown };
+  /** Sends a backend a notification; starts it if need be. */
+  "backends.notify": { params: BackendCallParams; result: BackendNotifyResult };
+  /** The declared backends and how they are. */
+  "backends.list": { params: BackendListParams; result: ListOf<BackendStatus> };
+  /** What each backend was asked, and how it answered. */
+  "backends.stats": { params: BackendStatsParams; result: ListOf<BackendStats> };
+  /** Drops cached answers of a backend. */
+  "backends.invalidate": { params: BackendInvalidateParams; result: BackendInvalidateResult };
+  /** A value by its key: from memory, the slower tiers, or where `load` says. */
+  "cache.get": { params: CacheGetParams; result: CacheGetResult };
+  /** Keeps a value under a key. */
+  "cache.put": { params: CachePutParams; result: CachePutResult };
+  /** Whether there is a fresh value, without it. */
+  "cache.has": { params: CacheKeyParams; result: CacheHasResult };
+  /** Makes a value fresh for another while. */
+  "cache.touch": { params: CacheTouchParams; result: CacheTouchResult };
+  /** Removes a value from all tiers, and what depends on it. */
+  "cache.delete": { params: CacheKeyParams; result: CacheInvalidateResult };
+  /** Makes values void, by key, tag, pattern, age or namespace, and what depends on them. */
+  "cache.invalidate": { params: CacheInvalidateParams; result: CacheInvalidateResult };
+  /** Empties the cache's memory; the slower tiers keep theirs. */
+  "clear_memory_caches": { params: NoParams; result: CacheInvalidateResult };
+  /** The values of several keys. */
+  "cache.getMany": { params: CacheGetManyParams; result: CacheGetManyResult };
+  /** Keeps several values. */
+  "cache.putMany": { params: CachePutManyParams; result: CachePutManyResult };
+  /** How well the cache serves, by namespace and tier. */
+  "cache.stats": { params: CacheSpaceParams; result: CacheStatsResult };
+  /** Another name for `cache.stats`. */
+  "get_cache_stats": { params: CacheSpaceParams; result: CacheStatsResult };
+  /** The entries in memory. */
+  "cache.list": { params: CacheListParams; result: ListOf<CacheEntryItem> };
+  /** The namespaces: ready-made, configured and made by cache.setPolicy. */
+  "cache.namespaces": { params: NoParams; result: ListOf<CacheNamespaceItem> };
+  /** What holds for a namespace. */
+  "cache.policy": { params: CachePolicyParams; result: CachePolicyResult };
+  /** Changes what holds for a namespace, or makes one, while running. */
+  "cache.setPolicy": { params: CacheSetPolicyParams; result: CachePolicyResult };
+  /** What to send with an asset to a webview: Cache-Control, ETag, or that it is not modified. */
+  "cache.headers": { params: CacheHeadersParams; result: CacheHeadersResult };
+  /** Writes the entries in memory to a file, a line of JSON each. */
+  "cache.export": { params: CacheExportParams; result: CacheTransferResult };
+  /** Reads entries from a file that cache.export wrote. */
+  "cache.import": { params: CacheImportParams; result: CacheTransferResult };
+  /** The strategies in force, with what they were worth. */
+  "cache.strategies": { params: NoParams; result: ListOf<CacheStrategyItem> };
+  /** Puts a strategy for a namespace in force, filled in from an observed workload. */
+  "cache.createStrategy": { params: CacheCreateStrategyParams; result: CacheCreateStrategyResult };
+  /** Tries other sizes and policies, measures, and takes back what did not help. Answers after two windows. */
+  "cache.optimize": { params: CacheOptimizeParams; result: CacheOptimizeResult };
+  /** Brings keys into memory, from the slower tiers or by loading them. */
+  "cache.warm": { params: CacheWarmParams; result: CacheWarmResult };
+  /** What each eviction policy would have hit on a trace of requests. */
+  "cache.simulate": { params: CacheSimulateParams; result: CacheSimulateResult };
+  /** Fetches from an HTTP origin through the cache, which keeps answers as long as the origin allows (RFC 9111). */
+  "http.get": { params: HttpGetParams; result: HttpGetResult };
+  /** Sends an asset to the content delivery network's origin under a name that holds a digest of its content. */
+  "cdn.publish": { params: CdnPublishParams; result: PublishedAsset };
+  /** What was published, the newest of each name. */
+  "cdn.list": { params: NoParams; result: ListOf<PublishedAsset> };
   /** Memory of the process, its heap, pools and caches, the machine and the control group. */
   "memory.stats": { params: NoParams; result: MemoryStats };
   /** The memory pools of the hot path and how well they serve. */
@@ -693,6 +2710,20 @@ export interface Events {
   "config.changed": ConfigChanged;
   /** The memory pressure level changed. */
   "memory.pressure": MemoryPressure;
+  /** A component's state changed. */
+  "components.changed": ComponentChange;
+  /** The webview is to load a component and to answer components.complete. */
+  "components.wanted": ComponentWanted;
+  /** A component of the start began or came to an end. */
+  "startup.progress": StartupProgress;
+  /** A backend was started, put to sleep, stopped, or has failed. */
+  "backends.changed": BackendChange;
+  /** A backend has sent a notification that is not about one call's progress. */
+  "backends.notification": BackendNotificationEvent;
+  /** Cached values were made void. */
+  "cache.invalidated": CacheInvalidatedPayload;
+  /** Something about the cache needs attention. */
+  "cache.trouble": CacheTroublePayload;
   /** A periodic reading of the most telling metrics. */
   "metrics.sample": MetricsSample;
 }
@@ -701,10 +2732,42 @@ export interface Events {
 export const topics = {
   "config.changed": "config",
   "memory.pressure": "memory",
+  "components.changed": "components",
+  "components.wanted": "components",
+  "startup.progress": "startup",
+  "backends.changed": "backends",
+  "backends.notification": "backends",
+  "cache.invalidated": "cache",
+  "cache.trouble": "cache",
   "metrics.sample": "metrics",
 } as const;
 
 /** Methods that answer when something else is done, not as soon as they can. */
 export const asyncMethods = [
   "rpc.delay",
+  "startup.run",
+  "components.load",
+  "load_component",
+  "components.unload",
+  "components.restart",
+  "components.preload",
+  "preload_components",
+  "components.signal",
+  "components.predict",
+  "components.complete",
+  "backends.call",
+  "cache.get",
+  "cache.put",
+  "cache.has",
+  "cache.touch",
+  "cache.delete",
+  "cache.invalidate",
+  "clear_memory_caches",
+  "cache.getMany",
+  "cache.putMany",
+  "cache.headers",
+  "cache.optimize",
+  "cache.warm",
+  "http.get",
+  "cdn.publish",
 ] as const;
