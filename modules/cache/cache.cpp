@@ -245,7 +245,10 @@ void Cache::heed(TierGate& gate, const CacheTier::Notice& notice) {
         if ((!selection.space || space->name == *selection.space) && space->policy()->tier(gate.name()).enabled)
             affected.push_back(space);
     if (notice.selection.tag && !notice.uncertain) { // its version speaks for itself; passing it on would echo for ever
-        note_cut(selection, invalidations_.cut_tag(notice.selection.space, *notice.selection.tag, now_ms()));
+        const auto version = notice.selection.created_before_ms;
+        if (version) invalidations_.learn(notice.selection.space, *notice.selection.tag, *version);
+        note_cut(selection,
+                 version ? *version : invalidations_.cut_tag(notice.selection.space, *notice.selection.tag, now_ms()));
         return tell(CacheNotice{std::move(selection), "notice", gate.name(), 0});
     }
     // Uncertain: what memory and the tiers before this one hold of shared namespaces may be outdated. Memory is

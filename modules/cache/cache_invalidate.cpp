@@ -135,6 +135,7 @@ void Cache::cut(const CacheSelection& selection, std::int64_t version) {
     TierSelection told;
     told.space = selection.space.value_or("");
     told.tag = selection.tag;
+    told.created_before_ms = version; // what is written from now on counts, whenever this is heard
     for (const auto& gate : gates_) gate->announce(told);
 }
 

@@ -226,7 +226,7 @@ struct CacheTroublePayload {
     std::optional<std::string> key;
     std::string detail;
 };
-PILLION_WIRE(CacheTroublePayload, PILLION_FIELD(kind, "tierDown, tierUp, corrupt or journal."),
+PILLION_WIRE(CacheTroublePayload, PILLION_FIELD(kind, "tierDown, tierUp, tierFull, damaged, corrupt or journal."),
              PILLION_FIELD(where, "The tier or file."),
              PILLION_FIELD_AS(space, "namespace", "The namespace concerned."), PILLION_FIELD(key, "The key concerned."),
              PILLION_FIELD(detail, "What happened."))

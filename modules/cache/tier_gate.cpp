@@ -316,6 +316,7 @@ void TierGate::sent(const std::string& id, std::uint64_t sequence, std::int64_t 
     } else {
         failed_writes_.fetch_add(1, std::memory_order_relaxed);
         failed(result.error());
+        tell_if_full(result.error());
         if (!again) push_later(pause_ms_first);
     }
     for (const auto& done : waiting) done(result);
@@ -408,6 +409,25 @@ void TierGate::failed(const Error& error) {
     // Full, or refusing this one thing: it works.
     if (error.code == ErrorCode::exhausted || error.code == ErrorCode::invalid_params) return;
     if (failures_.fetch_add(1, std::memory_order_relaxed) + 1 >= failures_max) go_down(error.message);
+}
+
+// A full queue passes and one value that is too large concerns nobody else; a tier that is full says so itself.
+void TierGate::tell_if_full(const Error& error) {
+    if (error.code != ErrorCode::exhausted) return;
+    const std::int64_t now_ns = host_.clock.now_ns();
+    TierPointer tier;
+    {
+        const std::lock_guard lock(mutex_);
+        if (full_told_ns_ && now_ns - *full_told_ns_ < full_told_again_ns) return;
+        tier = tier_;
+    }
+    const std::string trouble = tier ? tier->stats().trouble : std::string();
+    if (trouble.empty()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        full_told_ns_ = now_ns;
+    }
+    tell("tierFull", trouble);
 }
 
 void TierGate::go_down(const std::string& reason) {

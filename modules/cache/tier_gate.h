@@ -57,7 +57,8 @@ class TierGate : public std::enable_shared_from_this<TierGate> {
     static constexpr int failures_max = 3; // in a row; then it is down
     static constexpr std::int64_t pause_ms_first = 1000;
     static constexpr std::int64_t pause_ms_max = 60'000;
-    static constexpr std::int64_t probe_ms = 2000; // how long a probe may take
+    static constexpr std::int64_t full_told_again_ns = 60'000'000'000; // how long it need not be said again
+    static constexpr std::int64_t probe_ms = 2000;                     // how long a probe may take
 
     struct Host {
         const Clock& clock;
@@ -131,6 +132,7 @@ class TierGate : public std::enable_shared_from_this<TierGate> {
     void send_rule(const Rule& rule, CacheTier::Counted done);
     void succeeded();
     void failed(const Error& error);
+    void tell_if_full(const Error& error);
     void go_down(const std::string& reason);
     void schedule_probe();
     void probe();
@@ -160,6 +162,7 @@ class TierGate : public std::enable_shared_from_this<TierGate> {
     std::int64_t distrust_before_ = 0; // versions
     std::int64_t newest_ = 0;          // version of what was ever staged
     std::int64_t pause_ms_ = pause_ms_first;
+    std::optional<std::int64_t> full_told_ns_{};
     TimerId probe_timer_{};
     TimerId flush_timer_{};
     bool flush_planned_ = false;
