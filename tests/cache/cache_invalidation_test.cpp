@@ -167,6 +167,19 @@ TEST_CASE("a tag that another machine invalidated is void here, and not announce
     CHECK(it.redis->announced.size() == announced);
 }
 
+TEST_CASE("a tag's end that is heard late spares what was written since", "[cache]") {
+    CacheFixture it;
+    it.put("a", "1", {.tags = {"x"}});
+    it.invalidate({.tag = "x"});
+    REQUIRE(it.redis->announced.back().created_before_ms);
+    const TierSelection told = it.redis->announced.back();
+    CHECK(it.text("a").empty());
+    it.timers.advance_ms(1);
+    it.put("a", "2", {.tags = {"x"}});
+    it.redis->notify({.selection = told});
+    CHECK(it.text("a") == "2");
+}
+
 TEST_CASE("after a lost connection what came from there is looked up anew", "[cache]") {
     CacheFixture it;
     it.put("a", "1");
