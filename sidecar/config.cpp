@@ -119,7 +119,8 @@ Result<void> assign_entry(const std::string& name, const wire::Type& type, std::
     auto decoded = wire::decode_value(type, json, object, scratch);
     if (decoded) return {};
     Error error = std::move(decoded).error();
-    error.message = name + "." + error.message;
+    const bool is_of_the_whole = error.message.starts_with("unknown member") || error.message.starts_with("member ");
+    error.message = name + (is_of_the_whole ? ": " : ".") + error.message;
     return std::unexpected(std::move(error));
 }
 

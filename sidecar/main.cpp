@@ -29,7 +29,9 @@ int print(const std::string& text) {
 }
 
 int complain(const Error& error) {
-    std::fprintf(stderr, "pillion: %s\n", error.message.c_str());
+    // Where it suggests a spelling, the message has it already.
+    const bool adds = !error.hint.empty() && error.message.find(error.hint) == std::string::npos;
+    std::fprintf(stderr, "pillion: %s%s\n", error.message.c_str(), adds ? (" (" + error.hint + ")").c_str() : "");
     return unusable;
 }
 

@@ -82,8 +82,8 @@ std::string summary(const StartupReport& report) {
             "  " + phase.name + " " + duration_text(phase.durationMs) + (&phase == &report.phases.back() ? "\n" : ",");
     for (const StartupMarkTime& mark : report.marks)
         text += "  mark " + on_one_line(mark.name) + " at " + duration_text(mark.atMs) + "\n";
-    text += "  one after another " + duration_text(report.saved.serialMs) + ", parallel start saved " +
-            duration_text(report.saved.parallelismMs);
+    text += "  one after another " + duration_text(report.saved.serialMs);
+    if (report.saved.parallelismMs > 0) text += ", parallel start saved " + duration_text(report.saved.parallelismMs);
     if (report.saved.cacheWorkMs > 0)
         text += ", cached results saved " + duration_text(report.saved.cacheMs) + " (" +
                 duration_text(report.saved.cacheWorkMs) + " of work)";
