@@ -12,12 +12,14 @@
 //
 // Beyond that the shadows are miniatures: they see the keys whose hash has some bits zero, with a capacity as much
 // smaller (Waldspurger, Saemundsson, Ahmad, Park, "Cache Modeling and Optimization using Miniature Simulations", ATC
-// 2017). Their rivals are S3-FIFO with small queues of several sizes, down to none, which is CLOCK and stands for LRU;
-// the store is an S3-FIFO itself and takes over the leader's size. A read then costs no more than raising a counter in
-// a line it has read.
+// 2017). They cannot be imitated, so the store itself does as the leader does, in its own two queues. The rivals:
+// S3-FIFO, whose small queue lets keys stay that were used once or twice (with once it does what ARC does for skewed
+// requests); the same with a larger small queue; one that fills its main queue with whatever comes first and then
+// stands firm, for loops; and LRU, whose order is kept up lazily (recency_list.h), since CLOCK loses points to it where
+// keys drift. A read then costs no more than raising a counter in a line it has read.
 //
 // Misses of late are counts that fade over ten times as many requests as there are entries. The leader changes when
-// another has missed less by half the standard deviation that chance would give such counts (by one and a half of a
+// another has missed less by half the standard deviation that chance would give such counts (by a whole one of a
 // miniature's), and by two.
 #include "modules/memory_store/memory_store_adaptive.h"
 
@@ -29,8 +31,6 @@ namespace pillion {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
-constexpr std::uint8_t count_max = 3;
-constexpr std::uint8_t count_to_stay = 2;
 constexpr std::uint64_t exact_entries_max = 16'384;
 constexpr std::uint64_t sampled_entries_min = 2'048; // of a miniature
 constexpr unsigned sample_bits_max = 10;
@@ -38,17 +38,22 @@ constexpr double slack = 1e-9;
 
 const std::vector<ShadowSpec>& rivals_of(bool is_exact) {
     static const std::vector<ShadowSpec> exact{
-        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_main = true},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32},
         {.policy = ShadowPolicy::tinylfu, .window_share = 0.01},
         {.policy = ShadowPolicy::lru},
         {.policy = ShadowPolicy::arc},
         {.policy = ShadowPolicy::tinylfu, .window_share = 0.6},
     };
     static const std::vector<ShadowSpec> sampled{
-        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_main = true},
-        {.policy = ShadowPolicy::s3fifo, .window_share = 0.01, .fills_main = true},
-        {.policy = ShadowPolicy::s3fifo, .window_share = 0.5, .fills_main = true},
-        {.policy = ShadowPolicy::s3fifo, .window_share = 0, .fills_main = true},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32, .count_to_stay = 1},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32},
+        {.policy = ShadowPolicy::s3fifo, .window_share = 0.3, .fills_one_in = 32, .count_to_stay = 1},
+        {.policy = ShadowPolicy::s3fifo,
+         .window_share = 0.01,
+         .fills_one_in = 1,
+         .count_to_stay = 1,
+         .ghosts_share = 0},
+        {.policy = ShadowPolicy::lru, .window_share = 0},
     };
     return is_exact ? exact : sampled;
 }
@@ -91,7 +96,7 @@ bool GhostTable::contains(std::uint64_t hash) const {
 AdaptivePolicy::AdaptivePolicy(SlotTable& slots, const SlotIndex& index) : slots_(slots), index_(index) { restart(0); }
 
 StorePolicy::Reads AdaptivePolicy::reads() const {
-    return {.count_max = count_max, .are_noted = true, .sample_mask = sample_mask()};
+    return {.are_counted = true, .stamp = main_.stamp(), .are_noted = true, .sample_mask = sample_mask()};
 }
 
 std::string_view AdaptivePolicy::followed() const { return shadow_policy_name(rivals_[leader_].spec.policy); }
@@ -109,12 +114,13 @@ void AdaptivePolicy::add(SlotId slot, std::uint64_t hash, Arrival arrival) {
         place(slot, was_main ? main : small, 0);
         if (!rivals_[leader_].shadow->contains(hash)) orphans_.push_back(hash);
     } else {
-        place(slot, was_main || small_share_ == 0 || ghosts_.contains(hash) ? main : small, 0);
+        const bool was_ghost = spec_.ghosts_share > 0 && ghosts_.contains(hash);
+        place(slot, was_main || spec_.window_share == 0 || was_ghost ? main : small, 0);
     }
 }
 
 void AdaptivePolicy::remove(SlotId slot) {
-    lists_[list_of(slot)].unlink(slots_, slot);
+    unlink(slot);
     slots_[slot].set_mark(slots_[slot].mark() | loose_bit);
 }
 
@@ -132,7 +138,7 @@ SlotId AdaptivePolicy::victim() {
 
 std::vector<SlotId> AdaptivePolicy::order() const {
     std::vector<SlotId> order;
-    for (const SlotList& list : lists_) list.append_to(slots_, order);
+    for (const List each : {small, main}) list(each).append_to(slots_, order);
     return order;
 }
 
@@ -147,10 +153,31 @@ AdaptivePolicy::List AdaptivePolicy::list_of(SlotId slot) const {
     return (slots_[slot].mark() & main_bit) != 0 ? main : small;
 }
 
+void AdaptivePolicy::unlink(SlotId slot) {
+    if (list_of(slot) == main) {
+        main_.unlink(slots_, slot);
+    } else {
+        small_.unlink(slots_, slot);
+    }
+}
+
 void AdaptivePolicy::place(SlotId slot, List list, std::uint8_t count) {
     slots_[slot].set_mark(list == main ? main_bit : 0);
     slots_[slot].count.store(count, relaxed);
-    lists_[list].push_newest(slots_, slot);
+    if (list == main) {
+        main_.push_newest(slots_, slot);
+    } else {
+        small_.push_newest(slots_, slot);
+    }
+}
+
+// Into the main queue, where an entry that was used like this belongs.
+void AdaptivePolicy::put_back(SlotId slot, std::uint8_t use) {
+    unlink(slot);
+    if (spec_.policy != ShadowPolicy::lru) return place(slot, main, static_cast<std::uint8_t>(Use::count(use) - 1));
+    slots_[slot].set_mark(main_bit);
+    slots_[slot].count.store(0, relaxed);
+    main_.put_back(slots_, slot, Use::stamp(use));
 }
 
 double AdaptivePolicy::load(std::uint64_t weight, std::uint64_t entries) const {
@@ -159,34 +186,39 @@ double AdaptivePolicy::load(std::uint64_t weight, std::uint64_t entries) const {
 }
 
 SlotId AdaptivePolicy::find_queue_victim() {
-    while (!lists_[small].is_empty() && (load(small) > small_share_ + slack || lists_[main].is_empty())) {
-        const SlotId slot = lists_[small].oldest();
-        const auto count = slots_[slot].count.load(relaxed);
-        if (count < count_to_stay && !takes_over()) {
+    while (!small_.is_empty() && (load(small) > spec_.window_share + slack || list(main).is_empty())) {
+        const SlotId slot = small_.oldest();
+        if (Use::count(slots_[slot].count.load(relaxed)) < spec_.count_to_stay && !takes_over()) {
             if (!is_exact()) ghosts_.add(MemoryStore::hash_of(slots_[slot].key()));
             return slot;
         }
-        lists_[small].unlink(slots_, slot);
+        unlink(slot);
         place(slot, main, 0);
-        if (load(main) > 1 - small_share_ + slack) break;
+        if (load(main) > 1 - spec_.window_share + slack) break;
     }
     return take_from_main();
 }
 
 SlotId AdaptivePolicy::take_from_main() {
-    if (lists_[main].is_empty()) return lists_[small].oldest();
+    if (list(main).is_empty()) return small_.oldest();
     for (;;) {
-        const SlotId slot = lists_[main].oldest();
-        const auto count = slots_[slot].count.load(relaxed);
-        if (count == 0) return slot;
-        lists_[main].unlink(slots_, slot);
-        place(slot, main, static_cast<std::uint8_t>(std::min(count, count_max) - 1));
+        // An entry is looked at twice at most while it goes from the newest to the oldest, so that its stamp is not
+        // taken for one of a later round.
+        constexpr std::uint64_t stretches = Use::stamps * 3 / 8;
+        if (++looks_ > list(main).entries() / stretches) {
+            looks_ = 0;
+            main_.advance();
+        }
+        const SlotId slot = list(main).oldest();
+        const std::uint8_t use = slots_[slot].count.load(relaxed);
+        if (Use::count(use) == 0) return slot;
+        put_back(slot, use);
     }
 }
 
 bool AdaptivePolicy::takes_over() {
-    constexpr std::uint32_t one_in = 32;
-    return load(main) < 0.98 * (1 - small_share_) && ++let_go_ % one_in == 0;
+    return spec_.fills_one_in != 0 && load(main) < 0.98 * (1 - spec_.window_share) &&
+           ++let_go_ % spec_.fills_one_in == 0;
 }
 
 // --- The rivals
@@ -205,7 +237,7 @@ void AdaptivePolicy::fit_sampling() {
 // What is there is played to the new shadows, oldest first, so that they start with about what the store has.
 void AdaptivePolicy::restart(unsigned sample_bits) {
     const bool was_exact = is_exact();
-    const ShadowSpec before = rivals_.empty() ? rivals_of(true).front() : rivals_[leader_].spec;
+    const ShadowPolicy policy_before = rivals_.empty() ? ShadowPolicy::s3fifo : rivals_[leader_].spec.policy;
     sample_bits_ = sample_bits;
     restarted_entries_ = entries();
     rivals_.clear();
@@ -214,9 +246,10 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
     for (const ShadowSpec& spec : rivals_of(is_exact())) {
         rivals_.push_back({.spec = spec, .shadow = make_shadow_cache(spec, shadow_capacity())});
     }
-    leader_ = 0;
-    for (std::size_t i = 0; i < rivals_.size() && was_exact == is_exact(); ++i) {
-        if (rivals_[i].spec.policy == before.policy && rivals_[i].spec.window_share == before.window_share) leader_ = i;
+    if (was_exact != is_exact()) {
+        const auto same = std::find_if(rivals_.begin(), rivals_.end(),
+                                       [&](const Rival& rival) { return rival.spec.policy == policy_before; });
+        leader_ = same == rivals_.end() ? 0 : static_cast<std::size_t>(same - rivals_.begin());
     }
     for (const SlotId slot : order()) {
         const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
@@ -224,7 +257,7 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
     }
     for (Rival& rival : rivals_) rival.misses = 0;
     // As many as the main queue will hold when the store is full; none where it doubles, and comes here again, before.
-    const double used = load(lists_[small].weight() + lists_[main].weight(), restarted_entries_);
+    const double used = load(small_.weight() + list(main).weight(), restarted_entries_);
     const bool fills_soon = !is_exact() && used >= 0.45;
     ghosts_.reset(fills_soon ? static_cast<std::size_t>(0.9 * static_cast<double>(restarted_entries_) / used) : 0);
     follow(leader_);
@@ -253,14 +286,20 @@ void AdaptivePolicy::play(std::uint64_t hash, std::uint64_t weight) {
 }
 
 void AdaptivePolicy::elect() {
+    // What holds on to whatever was there first is hard to undo, and must be worth it.
+    constexpr double firm_handicap = 1.1;
+    const auto misses_of = [this](std::size_t i) {
+        const bool is_firm = i != leader_ && rivals_[i].spec.ghosts_share == 0;
+        return rivals_[i].misses * (is_firm ? firm_handicap : 1);
+    };
     std::size_t best = leader_;
     for (std::size_t i = 0; i < rivals_.size(); ++i) {
-        if (rivals_[i].misses < rivals_[best].misses) best = i;
+        if (misses_of(i) < misses_of(best)) best = i;
     }
     if (best == leader_) return;
-    const double lead = rivals_[leader_].misses - rivals_[best].misses;
+    const double lead = misses_of(leader_) - misses_of(best);
     // A change costs a turnover of the store, which a miniature's few misses must not set off by chance.
-    const double deviations = is_exact() ? 0.5 : 1.5;
+    const double deviations = is_exact() ? 0.5 : 1.0;
     if (lead > deviations * std::sqrt(rivals_[leader_].misses + rivals_[best].misses) + 2) follow(best);
 }
 
@@ -269,11 +308,8 @@ void AdaptivePolicy::follow(std::size_t rival) {
     leader_ = rival;
     orphans_.clear();
     orphans_taken_ = 0;
-    if (!is_exact()) {
-        small_share_ = rivals_[leader_].spec.window_share;
-        return;
-    }
-    small_share_ = rivals_of(true).front().window_share;
+    spec_ = is_exact() ? rivals_of(true).front() : rivals_[leader_].spec;
+    if (!is_exact()) return;
     const ShadowCache& shadow = *rivals_[leader_].shadow;
     for (const SlotId slot : order()) {
         const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "modules/memory_store/memory_store_policy.h"
+#include "modules/memory_store/recency_list.h"
 
 #include <memory>
 #include <vector>
@@ -61,12 +62,15 @@ class AdaptivePolicy final : public StorePolicy {
     static constexpr unsigned loose_bit = 2;
 
     bool is_exact() const { return sample_bits_ == 0; }
-    std::uint64_t entries() const { return lists_[small].entries() + lists_[main].entries(); }
+    const SlotList& list(List which) const { return which == small ? small_ : main_.list(); }
+    std::uint64_t entries() const { return small_.entries() + main_.list().entries(); }
     std::uint16_t sample_mask() const { return static_cast<std::uint16_t>((1U << sample_bits_) - 1); }
     List list_of(SlotId slot) const;
+    void unlink(SlotId slot);
     void place(SlotId slot, List list, std::uint8_t count);
+    void put_back(SlotId slot, std::uint8_t use);
     double load(std::uint64_t weight, std::uint64_t entries) const;
-    double load(List list) const { return load(lists_[list].weight(), lists_[list].entries()); }
+    double load(List which) const { return load(list(which).weight(), list(which).entries()); }
 
     void fit_sampling();
     void restart(unsigned sample_bits);
@@ -82,9 +86,11 @@ class AdaptivePolicy final : public StorePolicy {
     SlotTable& slots_;
     const SlotIndex& index_;
     ShadowCapacity capacity_{};
-    SlotList lists_[2];
+    SlotList small_;
+    RecencyList main_;
+    std::uint64_t looks_ = 0; // in this stretch of time of the main queue
     GhostTable ghosts_;
-    double small_share_ = 0.1;
+    ShadowSpec spec_; // how the store's own queues are kept
     std::uint32_t let_go_ = 0;
 
     unsigned sample_bits_ = 0;

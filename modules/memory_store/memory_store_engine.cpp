@@ -49,8 +49,9 @@ void MemoryStore::Engine::raise(Slot& slot, std::uint64_t turn, std::int64_t now
     count_access(slot, turn);
     const std::uint32_t now = coarse_time(now_ms);
     if (slot.last_access.load(relaxed) != now) slot.last_access.store(now, relaxed);
-    const std::uint8_t count = slot.count.load(relaxed);
-    if (count < reads.count_max) slot.count.store(static_cast<std::uint8_t>(count + 1), relaxed);
+    if (!reads.are_counted) return;
+    const std::uint8_t use = slot.count.load(relaxed);
+    if (const std::uint8_t raised = Use::raised(use, reads.stamp); raised != use) slot.count.store(raised, relaxed);
 }
 
 void MemoryStore::Engine::note(SlotId slot, std::uint64_t hash) {
@@ -64,7 +65,7 @@ void MemoryStore::Engine::note(SlotId slot, std::uint64_t hash) {
 
 void MemoryStore::Engine::refresh_reads() {
     const StorePolicy::Reads wanted = policy->reads();
-    if (wanted.sample_mask == reads.sample_mask) return;
+    if (wanted.sample_mask == reads.sample_mask && wanted.stamp == reads.stamp) return;
     const ReaderLock::Write writing(lock);
     reads = wanted;
 }

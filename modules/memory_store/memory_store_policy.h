@@ -15,7 +15,8 @@ class StorePolicy {
   public:
     // What readers do for the policy.
     struct Reads {
-        std::uint8_t count_max = 0;    // they raise Slot::count up to this
+        bool are_counted = false;      // they raise the use in Slot::count (Use), with
+        std::uint8_t stamp = 0;        // this time of it
         bool are_noted = false;        // they are noted for hit(), those
         std::uint16_t sample_mask = 0; // whose hash has none of these bits (is_sampled)
         bool are_moves_noted = false;  // who moves an expiry tells moved()

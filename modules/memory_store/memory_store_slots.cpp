@@ -88,6 +88,15 @@ void SlotList::push_newest(SlotTable& slots, SlotId slot) {
     weight_ += slots[slot].weight();
 }
 
+void SlotList::push_before(SlotTable& slots, SlotId slot, SlotId older) {
+    const SlotId newer = older != no_slot ? slots.links(older).previous : oldest_;
+    slots.links(slot) = {.previous = newer, .next = older};
+    (newer != no_slot ? slots.links(newer).next : newest_) = slot;
+    (older != no_slot ? slots.links(older).previous : oldest_) = slot;
+    ++entries_;
+    weight_ += slots[slot].weight();
+}
+
 void SlotList::unlink(SlotTable& slots, SlotId slot) {
     const SlotLinks links = slots.links(slot);
     (links.previous != no_slot ? slots.links(links.previous).next : newest_) = links.next;

@@ -31,6 +31,20 @@ class Block {
     static void unpin(char* block, std::uint32_t record_bytes);
 };
 
+// What readers leave in Slot::count for a policy that asks for it: how often the entry was used since the policy last
+// looked, up to 3, and when last, as a number that goes round.
+struct Use {
+    static constexpr unsigned count_max = 3;
+    static constexpr unsigned stamps = 64;
+
+    static unsigned count(std::uint8_t use) { return use & 3U; }
+    static unsigned stamp(std::uint8_t use) { return use >> 2; }
+    static std::uint8_t raised(std::uint8_t use, std::uint8_t stamp) {
+        const unsigned before = count(use);
+        return static_cast<std::uint8_t>(unsigned{stamp} << 2 | (before < count_max ? before + 1 : before));
+    }
+};
+
 struct Slot {
     static constexpr std::int64_t access_tick_ms = 1'024;
 
@@ -40,7 +54,7 @@ struct Slot {
     std::atomic<std::uint32_t> last_access{0}; // in access_tick_ms since the epoch
     std::atomic<std::uint32_t> accesses{0};
     std::uint16_t key_bytes = 0;
-    // The policy's: how often the entry was used, raised by readers where the policy wants it.
+    // The policy's: how often the entry was used, or a Use that readers raise where the policy wants it.
     std::atomic<std::uint8_t> count{0};
     std::atomic<std::uint8_t> priority_and_mark{5};
 
@@ -105,6 +119,8 @@ class SlotTable {
 class SlotList {
   public:
     void push_newest(SlotTable& slots, SlotId slot);
+    // As the next newer one of `older`; no_slot: as the oldest.
+    void push_before(SlotTable& slots, SlotId slot, SlotId older);
     void unlink(SlotTable& slots, SlotId slot);
     SlotId newest() const { return newest_; }
     SlotId oldest() const { return oldest_; }

@@ -3,15 +3,12 @@
 //
 // lru      The oldest access goes.
 // arc      Megiddo, Modha: "ARC: A Self-Tuning, Low Overhead Replacement Cache", FAST 2003. Ghosts of those seen once
-// and
-//          of those seen again shift the balance between the two lists.
+//          and of those seen again shift the balance between the two lists.
 // s3fifo   Yang, Zhang, Qiu, Yue, Rashmi: "FIFO Queues are All You Need for Cache Eviction", SOSP 2023. A small queue,
-// a
-//          main queue with reinsertion, a queue of ghosts. `fills_main` is ours, after the bimodal insertion of Qureshi
-//          et al., "Adaptive Insertion Policies for High Performance Caching", ISCA 2007.
+//          a main queue with reinsertion, a queue of ghosts. `fills_one_in` is ours, after the bimodal insertion of
+//          Qureshi et al., "Adaptive Insertion Policies for High Performance Caching", ISCA 2007.
 // tinylfu  Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 2017. A window
-// before
-//          a segmented LRU, entered by those the sketch has seen more often than who would have to leave.
+//          before a segmented LRU, entered by those the sketch has seen more often than who would have to leave.
 #include "modules/memory_store/shadow_cache.h"
 
 #include "modules/memory_store/frequency_sketch.h"
@@ -179,8 +176,6 @@ class S3FifoShadow final : public Shadow {
   private:
     enum List : std::uint8_t { small, main, ghosts };
     static constexpr std::uint8_t count_max = 3;
-    static constexpr std::uint8_t count_to_stay = 2;
-    static constexpr double ghosts_share = 0.9;
 
     bool is_resident(std::uint8_t list) const override { return list <= main; }
     void hit(NodeId node) override {
@@ -206,14 +201,14 @@ class S3FifoShadow final : public Shadow {
     }
     void take_from_small() {
         const NodeId node = oldest(small);
-        if (lists_[node].count >= count_to_stay || takes_over()) {
+        if (lists_[node].count >= spec_.count_to_stay || takes_over()) {
             lists_[node].count = 0;
             lists_.move(node, main);
             if (load(main) > 1 - spec_.window_share + slack) take_from_main();
             return;
         }
         evict_to(node, ghosts);
-        while (load(ghosts) > ghosts_share + slack) lists_.erase(oldest(ghosts));
+        while (load(ghosts) > spec_.ghosts_share + slack) lists_.erase(oldest(ghosts));
     }
     void take_from_main() {
         for (;;) {
@@ -224,8 +219,8 @@ class S3FifoShadow final : public Shadow {
         }
     }
     bool takes_over() {
-        constexpr std::uint32_t one_in = 32;
-        return spec_.fills_main && load(main) < 0.98 * (1 - spec_.window_share) && ++let_go_ % one_in == 0;
+        return spec_.fills_one_in != 0 && load(main) < 0.98 * (1 - spec_.window_share) &&
+               ++let_go_ % spec_.fills_one_in == 0;
     }
 
     const ShadowSpec spec_;

@@ -18,9 +18,13 @@ struct ShadowSpec {
     ShadowPolicy policy = ShadowPolicy::lru;
     // Of the capacity: the small queue of s3fifo, the window of tinylfu.
     double window_share = 0.1;
-    // s3fifo: while the main queue has room, one in 32 of the keys that the small queue lets go moves over all the
-    // same, so that a loop longer than the cache leaves something behind.
-    bool fills_main = false;
+    // s3fifo: while the main queue has room, one in so many of the keys that the small queue lets go moves over all the
+    // same, so that a loop longer than the cache leaves something behind. 0: none.
+    std::uint32_t fills_one_in = 0;
+    // s3fifo: hits in the small queue that take a key to the main one.
+    std::uint8_t count_to_stay = 2;
+    // s3fifo: of the capacity, keys remembered after they went; with none, nothing comes back to the main queue so.
+    double ghosts_share = 0.9;
 };
 // With the shares of their authors.
 ShadowSpec shadow_spec(ShadowPolicy policy);

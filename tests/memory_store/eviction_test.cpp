@@ -216,6 +216,37 @@ TEST_CASE("adaptive follows recency where the popular keys drift", "[memory_stor
     CHECK(hit_ratio(EvictionPolicy::adaptive, 500, requests) > best_rival(500, requests) - 0.005);
 }
 
+TEST_CASE("adaptive hits as much as the best where shadows are miniatures", "[memory_store]") {
+    constexpr std::uint64_t entries = 20'000;
+    const auto check = [](const Requests& requests) {
+        CHECK(hit_ratio(EvictionPolicy::adaptive, entries, requests) > best_rival(entries, requests) - 0.005);
+    };
+    SECTION("skewed") { check(zipf(400'000, 300'000, 0.99, 23)); }
+    SECTION("drifting") {
+        Requests requests = zipf(600'000, 60'000, 0.7, 29);
+        for (std::size_t i = 0; i < requests.size(); ++i) requests[i] += i / 8;
+        check(requests);
+    }
+    SECTION("skewed, with scans") {
+        Requests requests = zipf(600'000, 100'000, 0.9, 31);
+        for (std::size_t begin = 60'000; begin + 30'000 <= requests.size(); begin += 120'000) {
+            for (std::size_t i = 0; i < 30'000; ++i) requests[begin + i] = 1'000'000 + begin + i;
+        }
+        check(requests);
+    }
+}
+
+TEST_CASE("a large store stands firm against a loop within a few rounds", "[memory_store]") {
+    MemoryStore store({.bytes_max = std::uint64_t{1} << 50, .entries_max = 20'000});
+    constexpr std::uint64_t keys = 40'000;
+    std::uint64_t hits = 0;
+    for (std::uint64_t i = 0; i < keys * 8; ++i) {
+        const bool is_hit = store.simulate(i % keys, 0);
+        if (i >= keys * 7 && is_hit) ++hits;
+    }
+    CHECK(hits > keys * 4 / 10);
+}
+
 TEST_CASE("a loop longer than the cache does not empty it", "[memory_store]") {
     for (const std::uint64_t entries : {100U, 2'000U, 20'000U}) {
         Requests requests;
