@@ -75,6 +75,7 @@ void Application::end() {
     has_ended_ = true;
     if (memory_) memory_->stop();
     if (AppParts* const parts = parts_.find()) parts->stop(ipc_config_.shutdownMs);
+    if (MetricsParts* const series = series_.find()) series->stop();
     if (CacheParts* const cache = cache_.find()) cache->stop();
     if (state_) state_->stop();
 }
@@ -122,6 +123,14 @@ void Application::prepare_parts(const ApplicationOptions& options) {
         if (components_are_watched_.load()) parts->components().set_listened(true);
         return parts;
     });
+    series_.set([this] {
+        return std::make_unique<MetricsParts>(MetricsParts::Host{.io = *io_,
+                                                                 .clock = system_clock(),
+                                                                 .state = *state_,
+                                                                 .metrics = *metrics_,
+                                                                 .buffers = pools_.buffers,
+                                                                 .version = PILLION_VERSION});
+    });
     cache_.set([this, app = options.app_id] {
         return std::make_unique<CacheParts>(CacheParts::Host{.io = *io_,
                                                              .clock = system_clock(),
@@ -144,6 +153,7 @@ void Application::declare_events() {
     hub_->declare(memory_pressure_event);
     AppParts::declare_events(*hub_);
     CacheParts::declare_events(*hub_);
+    hub_->on_interest("metrics", [this](bool wanted) { series_.get().set_subscribed(wanted); });
     hub_->on_interest("components", [this](bool wanted) {
         components_are_watched_ = wanted;
         if (AppParts* const parts = parts_.find()) parts->components().set_listened(wanted);
@@ -213,6 +223,7 @@ void Application::add_methods() {
                           });
     methods_.add_later([this] { return memory_methods(*memory_); });
     methods_.add_later([this] { return metrics_methods(*metrics_); });
+    methods_.add_later([this] { return series_.get().methods(); });
 }
 
 std::string Application::openrpc() const { return openrpc_document(methods_, events(), PILLION_VERSION); }

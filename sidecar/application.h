@@ -17,6 +17,7 @@
 #include "sidecar/config.h"
 #include "sidecar/lazy.h"
 #include "sidecar/logging.h"
+#include "sidecar/metrics_parts.h"
 #include "sidecar/status_rpc.h"
 
 #include <memory>
@@ -83,6 +84,7 @@ class Application {
     std::unique_ptr<Memory> memory_;
     std::unique_ptr<Metrics> metrics_;
     std::unique_ptr<Store> state_; // state.db
+    Lazy<MetricsParts> series_;
     Lazy<AppParts> parts_;
     std::unique_ptr<Dispatcher> dispatcher_;
     Lazy<CacheParts> cache_; // loads by the dispatcher

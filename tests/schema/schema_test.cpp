@@ -80,8 +80,7 @@ constexpr Event reading_event = event<Reading>("gauge.sample", "gauges", EventKi
 constexpr Event stored_event = event<Entry>("store.changed", "store", EventKind::change, "An entry changed");
 constexpr const Event* events[] = {&reading_event, &stored_event};
 
-MethodTable make_methods() {
-    MethodTable table;
+std::vector<Method> make_methods() {
     std::vector<Method> methods;
     methods.push_back(
         method("store.put", "Stores a value", Lane::pooled, [](const StoreParams&) -> Result<StoreResult> {
@@ -94,13 +93,16 @@ MethodTable make_methods() {
     methods.push_back(async_method<LateFirst, Entry>("gauge.wait", "Waits.", [](const LateFirst&, Reply<Entry>) {}));
     methods.push_back(Method{.name = "shutdown", .summary = "Ends it.", .lane = Lane::direct});
     methods.push_back(Method{.name = "tree.get", .summary = "The tree.", .params = &tree_type, .result = &tree_type});
-    table.add(std::move(methods));
-    return table;
+    return methods;
 }
 
 const MethodTable& methods() {
-    static const MethodTable table = make_methods();
-    return table;
+    static const auto table = [] {
+        auto made = std::make_unique<MethodTable>();
+        made->add(make_methods());
+        return made;
+    }();
+    return *table;
 }
 
 const nlohmann::json& openrpc() {
