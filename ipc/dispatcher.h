@@ -77,6 +77,8 @@ class Dispatcher final : public CallSink {
     // Sends what direct calls have answered; then waits while the backlog or the calls in flight are over their bounds,
     // as long as `go_on` says so.
     void flush(const std::function<bool()>& go_on);
+    // Whether direct calls have answered so much since the last flush that it should not wait for more.
+    bool has_much_to_send() const { return out_.size() >= limits::outbox_event_bytes; }
     // Waits until every accepted request is answered; what is left after that time is answered with -32005. Whether
     // none was.
     bool drain(std::int64_t wait_ms_max);

@@ -32,7 +32,7 @@ void Server::take_frames() {
     while (const auto frame = framer_.next()) {
         if (!take(*frame) || Lifetime::reason() == EndReason::shutdown) break;
         // Answers leave while more messages of the same read wait: the client can work on them, and memory stays small.
-        if (++taken % 256 == 0) dispatcher_.flush(go_on);
+        if (++taken % 256 == 0 || dispatcher_.has_much_to_send()) dispatcher_.flush(go_on);
     }
     dispatcher_.flush(go_on);
 }

@@ -73,7 +73,7 @@ class NobodyReads(PillionTest):
         self.assert_below_mib(pillion, 64)
 
     def test_answers_much_larger_than_their_requests(self):
-        """Kept answers of some 90 KiB: the queue of answers, and those that one read of 64 KiB asks for."""
+        """Kept answers of some hundred KiB: the queue of answers, and one more."""
         count = 3000
         pillion = self.start()
         pillion.call("rpc.discover")
