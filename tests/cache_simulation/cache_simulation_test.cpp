@@ -211,8 +211,6 @@ TEST_CASE("the plot names every policy and escapes the title", "[cache_simulatio
     CHECK(plot.find("inf") == std::string::npos);
 }
 
-} // namespace pillion
-
 TEST_CASE("blanks belong to the key where lines are keys, and stand before the size where they have one", "[trace]") {
     CHECK(parse_trace("GET /a\nGET /b\nGET /a\n", TraceLines::keys)->distinctKeys == 2);
     CHECK(parse_trace("7 8\n7 9\n", TraceLines::keys)->hasSizes == false);
@@ -222,3 +220,5 @@ TEST_CASE("blanks belong to the key where lines are keys, and stand before the s
     CHECK(sized->distinctKeys == 2);
     CHECK(parse_trace("a\n", TraceLines::keys_and_sizes).error().message.find("has no size") != std::string::npos);
 }
+
+} // namespace pillion
