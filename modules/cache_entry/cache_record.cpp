@@ -124,7 +124,7 @@ struct Fields {
     std::int64_t created_ms = 0, fresh_until_ms = never_ms, gone_at_ms = never_ms, sliding_ms = 0, made_in_ms = 0,
                  version_ms = 0;
     std::uint64_t plain_bytes = 0;
-    std::uint32_t priority = RecordMeta{}.priority;
+    std::uint32_t priority = 5; // as RecordMeta has it; asking one allocates its content type, at every hit
     std::uint32_t key_id = 0;
     std::string_view content_type = json_type, etag{}, last_modified{}, parts{}, tags{}, payload{};
 

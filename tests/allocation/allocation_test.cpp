@@ -1,4 +1,5 @@
 // Counts what the hot path allocates, by standing in for the global operator new of this test program.
+#include "modules/cache/cache_rpc.h"
 #include "tests/support/wire_fixture.h"
 
 #include <catch2/catch.hpp>
@@ -51,8 +52,7 @@ std::vector<Method> methods() {
 }
 
 // Allocations of a message, once everything it needs is warm, while somebody reads the answers.
-std::size_t allocations_of(std::string_view message) {
-    test::WireFixture wire(methods());
+std::size_t allocations_of(std::string_view message, test::WireFixture& wire) {
     for (int i = 0; i < 20; ++i) wire.ask(message);
     wire.dispatcher->begin_read();
     const std::size_t before = allocations;
@@ -61,6 +61,11 @@ std::size_t allocations_of(std::string_view message) {
         wire.dispatcher->flush([] { return true; });
     }
     return allocations - before;
+}
+
+std::size_t allocations_of(std::string_view message) {
+    test::WireFixture wire(methods());
+    return allocations_of(message, wire);
 }
 
 } // namespace
@@ -87,6 +92,29 @@ TEST_CASE("a batch of direct requests allocates nothing once warm", "[allocation
 
 TEST_CASE("a cache hit allocates nothing once warm", "[allocation]") {
     CHECK(allocations_of(R"({"jsonrpc":"2.0","id":1,"method":"cached","params":{"text":"hello"}})") == 0);
+}
+
+TEST_CASE("a hit in the memory of the cache allocates nothing once warm", "[allocation]") {
+    ManualClock clock;
+    ManualTimers timers{clock};
+    CacheExecutor executor{CacheExecutor::Mode::in_place};
+    Cache cache({.clock = clock, .timers = timers, .executor = executor});
+    CacheLeases leases({}, timers, clock);
+    {
+        test::WireFixture wire(cache_value_methods(cache, leases));
+        const auto put = wire.ask(
+            R"({"jsonrpc":"2.0","id":1,"method":"cache.put","params":{"key":"a key","value":{"long":"enough to be no short string"},"tags":["a tag"]}})");
+        REQUIRE(put["result"]["stored"] == true);
+        const std::string get = R"({"jsonrpc":"2.0","id":1,"method":"cache.get","params":{"key":"a key"}})";
+        REQUIRE(wire.ask(get)["result"]["found"] == true);
+        CHECK(allocations_of(get, wire) == 0);
+        CHECK(allocations_of('[' + get + ',' + get + ']', wire) == 0);
+        CHECK(
+            allocations_of(
+                R"({"jsonrpc":"2.0","id":1,"method":"cache.get","params":{"key":"a key","namespace":"default","load":{"method":"make","params":{"of":"it"}}}})",
+                wire) == 0);
+    }
+    cache.stop();
 }
 
 } // namespace pillion
