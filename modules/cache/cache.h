@@ -48,7 +48,9 @@ Result<void> check_cache_config(const CacheConfig& config);
 // Without one, values are kept plain, and namespaces that ask for encryption are refused.
 struct CacheCodec {
     // The record of a value; the meta's members of compression and encryption are filled in.
-    std::function<Result<std::string>(const TierKey&, RecordMeta meta, std::string_view plain, bool encrypt)> seal{};
+    std::function<Result<std::string>(const TierKey&, RecordMeta meta, std::string_view plain, bool encrypt,
+                                      std::size_t compress_from_bytes)>
+        seal{};
     // The plain value of a record. -32008: damaged, or not what was written under this key; -32005: its key is missing.
     std::function<Result<CacheValue>(const TierKey&, std::string_view record, bool is_encrypted)> open{};
 };

@@ -1,7 +1,7 @@
 #include "modules/cache/cache_rpc.h"
 
+#include "ipc/base/base64.h"
 #include "ipc/json_text.h"
-#include "modules/cache/base64.h"
 #include "modules/cache/cache_gathering_rpc.h"
 
 #include <algorithm>
@@ -283,7 +283,7 @@ Result<CachePut> read_cache_put(const CachePutParams& params, std::int64_t file_
             return fail(ErrorCode::invalid_params, "JSON goes as `value`", "/contentType");
     }
     if (params.base64) {
-        auto bytes = from_base64(*params.base64);
+        auto bytes = base64_decode(*params.base64);
         if (!bytes) return fail(ErrorCode::invalid_params, "this is no base64", "/base64");
         put.bytes = std::move(*bytes);
     }
@@ -344,7 +344,7 @@ CacheGetResult cache_get_result(const CacheRead& read, bool explain) {
         if (meta.content_type == "application/json")
             result.value = Json{read.value->bytes};
         else
-            result.base64 = to_base64(read.value->bytes);
+            result.base64 = base64_encode(read.value->bytes);
         if (meta.content_type != "application/json") result.contentType = meta.content_type;
     }
     if (read.freshness == CacheFreshness::stale) result.stale = true;

@@ -1,8 +1,8 @@
 // cache.export and cache.import: entries as JSON Lines, one {"namespace","key","value"|"base64",...} each, which any
 // tool reads. What a namespace encrypts leaves it only where the request says so.
+#include "ipc/base/base64.h"
 #include "ipc/json_scanner.h"
 #include "ipc/json_text.h"
-#include "modules/cache/base64.h"
 #include "modules/cache/cache_rpc.h"
 
 #include <cerrno>
@@ -112,7 +112,7 @@ Result<CacheTransferResult> export_entries(Cache& cache, const CacheExportParams
         if (meta.content_type == "application/json") {
             line.value = Json{read->value->bytes};
         } else {
-            line.base64 = to_base64(read->value->bytes);
+            line.base64 = base64_encode(read->value->bytes);
             line.contentType = meta.content_type;
         }
         if (read->ttl_ms != never_ms) line.ttlMs = read->ttl_ms;
@@ -154,7 +154,7 @@ Result<void> import_line(Cache& cache, std::string_view text) {
     put.key = PILLION_TRY(read_cache_key({line.key.text}));
     if (line.value) put.bytes = std::move(line.value->text);
     if (line.base64) {
-        auto bytes = from_base64(*line.base64);
+        auto bytes = base64_decode(*line.base64);
         if (!bytes) return fail(ErrorCode::invalid_params, "its base64 is none");
         put.bytes = std::move(*bytes);
         put.content_type = line.contentType.value_or("application/octet-stream");

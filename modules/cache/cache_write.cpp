@@ -91,10 +91,11 @@ void Cache::stage(CacheSpace& space, const CacheKey& key, const CacheValue& valu
         const CacheTierPolicy settings = policy.tier(gate.name());
         if (!settings.enabled) continue;
         if (sealed.empty()) {
-            const bool is_compressed = policy.compressAboveBytes > 0 &&
-                                       value.bytes.size() >= static_cast<std::size_t>(policy.compressAboveBytes);
+            const std::size_t compress_from_bytes =
+                policy.compressAboveBytes > 0 ? static_cast<std::size_t>(policy.compressAboveBytes) : SIZE_MAX;
+            const bool is_compressed = value.bytes.size() >= compress_from_bytes;
             if (host_.codec.seal && !value.meta.is_negative && (policy.encrypt || is_compressed)) {
-                auto done = host_.codec.seal(tier, value.meta, value.bytes, policy.encrypt);
+                auto done = host_.codec.seal(tier, value.meta, value.bytes, policy.encrypt, compress_from_bytes);
                 if (!done) {
                     staged.error = done.error();
                     // The tiers must not keep an older value in its place.

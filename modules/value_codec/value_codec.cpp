@@ -34,7 +34,7 @@ std::string hex(std::uint32_t id) {
 } // namespace
 
 Result<std::string> ValueCodec::seal(const EntryIdentity& identity, RecordMeta meta, std::string_view plain,
-                                     Protection protection) {
+                                     Protection protection, std::size_t compress_from_bytes) {
     if (plain.size() > options_.plain_bytes_max)
         return fail(ErrorCode::exhausted, "a value of " + std::to_string(plain.size()) +
                                               " bytes is over the limit of " +
@@ -45,7 +45,7 @@ Result<std::string> ValueCodec::seal(const EntryIdentity& identity, RecordMeta m
     if (meta.is_negative) return encode_record(meta, {});
 
     std::optional<std::string> compressed;
-    if (plain.size() >= options_.compress_from_bytes) compressed = compress(plain, options_.compression_level);
+    if (plain.size() >= compress_from_bytes) compressed = compress(plain, options_.compression_level);
     meta.is_compressed = compressed.has_value();
     const std::string_view payload = compressed ? std::string_view(*compressed) : plain;
     if (protection == Protection::none) return encode_record(meta, payload);

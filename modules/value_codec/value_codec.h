@@ -43,8 +43,13 @@ class ValueCodec {
 
     // The record of `plain`. Of `meta`, plain_bytes, is_compressed and key_id are filled in. Without zstd the value is
     // kept as it is; without libcrypto or a key an encrypted one is refused (-32005, or what the key's source said).
+    // Compressed are values of `compress_from_bytes` or more.
     Result<std::string> seal(const EntryIdentity& identity, RecordMeta meta, std::string_view plain,
-                             Protection protection);
+                             Protection protection, std::size_t compress_from_bytes);
+    Result<std::string> seal(const EntryIdentity& identity, RecordMeta meta, std::string_view plain,
+                             Protection protection) {
+        return seal(identity, std::move(meta), plain, protection, options_.compress_from_bytes);
+    }
     // -32008 for what is damaged, does not decompress or does not decrypt; also for a value in the clear where
     // `protection` asks for encryption: it did not come from here.
     Result<OpenedValue> open(const EntryIdentity& identity, std::string_view record, Protection protection);
