@@ -101,7 +101,9 @@ class TraceReader {
         if (line.find('\0') != std::string_view::npos) {
             return bad_line(line_, "holds a NUL byte; it is no text", "write one key a line, or a key and a size");
         }
-        const std::size_t key_end = lines_ == TraceLines::keys ? std::string_view::npos : line.find_last_of(" \t");
+        const std::size_t key_end = lines_ == TraceLines::keys             ? std::string_view::npos
+                                    : lines_ == TraceLines::keys_and_sizes ? line.find_last_of(" \t")
+                                                                           : line.find_first_of(" \t");
         std::string_view key = line.substr(0, key_end);
         while (!key.empty() && is_blank(key.back())) key.remove_suffix(1);
         if (key.size() > trace_key_bytes_max) {
@@ -117,7 +119,7 @@ class TraceReader {
                             "give every line a size, or none");
         }
         std::uint32_t weight = 1;
-        if (has_size) weight = PILLION_TRY(size_of(line.substr(key_end + 1)));
+        if (has_size) weight = PILLION_TRY(size_of(line.substr(line.find_first_not_of(" \t", key_end))));
         return add(MemoryStore::hash_of(key), weight);
     }
 

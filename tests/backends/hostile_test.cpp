@@ -73,7 +73,7 @@ struct RealFixture {
     }
     void declare(const std::string& mode, const std::function<void(BackendSpec&)>& change = {}) {
         BackendSpec spec;
-        const auto script = std::filesystem::path(__FILE__).parent_path() / "hostile_backend.py";
+        const auto script = std::filesystem::path(PILLION_TESTS "/backends/hostile_backend.py");
         spec.command = {"python3", script.string(), mode};
         spec.stopMs = 200;
         if (change) change(spec);

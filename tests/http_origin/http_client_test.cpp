@@ -24,8 +24,7 @@ class OriginServer {
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, input[0], 0);
         posix_spawn_file_actions_adddup2(&actions, output[1], 1);
-        const std::string script =
-            std::string(__FILE__).substr(0, std::string(__FILE__).rfind('/')) + "/origin_server.py";
+        const std::string script = PILLION_TESTS "/http_origin/origin_server.py";
         const char* const arguments[] = {"python3", script.c_str(), nullptr};
         REQUIRE(posix_spawnp(&pid_, "python3", &actions, nullptr, const_cast<char**>(arguments), environ) == 0);
         posix_spawn_file_actions_destroy(&actions);
