@@ -325,3 +325,23 @@ TEST_CASE("encrypted values leave nothing readable in a tier, and open again", "
     });
     CHECK(code == ErrorCode::corrupt);
 }
+
+TEST_CASE("values are compressed from the namespace's own size on, encrypted or not", "[cache]") {
+    setenv("PILLION_CACHE_TEST_KEY", std::string(64, 'a').c_str(), 1);
+    ValueCodec codec({.keys = {.source = KeySource::environment, .variable = "PILLION_CACHE_TEST_KEY"}});
+    const CacheCodec cache_codec = make_cache_codec(codec);
+    const std::string plain(500, 'x');
+    for (const bool encrypt : {false, true}) {
+        const auto is_compressed = [&](std::size_t compress_from_bytes) {
+            const auto record = cache_codec.seal({"session", "k", {}}, {}, plain, encrypt, compress_from_bytes);
+            REQUIRE(record);
+            const auto decoded = decode_record(*record);
+            REQUIRE(decoded);
+            REQUIRE(cache_codec.open({"session", "k", {}}, *record, encrypt)->bytes == plain);
+            return decoded->meta.is_compressed;
+        };
+        CHECK(is_compressed(500));
+        CHECK_FALSE(is_compressed(501));
+        CHECK_FALSE(is_compressed(SIZE_MAX));
+    }
+}
