@@ -88,6 +88,7 @@ class CacheParts {
     Result<std::shared_ptr<CacheTier>> open_disk();
     void hottest(std::int64_t bytes_max, std::function<void(CacheHost::Hot)> done);
     void connect_memory();
+    void tell_disk_what_was_hot();
 
     const Host host_;
     const CachePartsConfig config_;
