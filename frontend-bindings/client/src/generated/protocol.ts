@@ -2413,6 +2413,140 @@ export interface MetricsResetResult {
   methods: number;
 }
 
+export interface MetricsRecordParams {
+  /** The metric, as in `metrics`; with `value`, or else `metrics`. Range: 1 to 128 bytes. */
+  name?: string;
+  /** As in `metrics`. Default: "gauge". */
+  type?: MetricType;
+  /** As in `metrics`. */
+  value?: number;
+  /** As in `metrics`. Range: 0 to 32 bytes. */
+  unit?: string;
+  /** As in `metrics`. Default: {}. */
+  labels?: Record<string, string>;
+  /** Many at once, in place of the other members. Range: 0 to 100 elements. Default: []. */
+  metrics?: MetricValue[];
+}
+
+export type MetricType = "counter" | "gauge" | "histogram" | "processing_time" | "memory_usage" | "cache_hit_rate" | "user_interaction";
+
+export interface MetricValue {
+  /** The metric: letters, digits and . _ - /, dotted by custom. Range: 1 to 128 bytes. */
+  name: string;
+  /** `counter`, `gauge`, `histogram`, or a kind with a unit of its own: `processing_time` and `user_interaction` (histograms of ms), `memory_usage` (gauge of By), `cache_hit_rate` (gauge from 0 to 1). Default: "gauge". */
+  type?: MetricType;
+  /** A counter's rise, a gauge's value, a value of the distribution. */
+  value: number;
+  /** UCUM: `ms`, `By`, `1`, `{request}`. It stays what it was first. Range: 0 to 32 bytes. */
+  unit?: string;
+  /** At most 10. A name has at most 20 sets of them; others are kept together under `overflow="true"`. Default: {}. */
+  labels?: Record<string, string>;
+}
+
+export interface MetricsRecordResult {
+  /** How many were recorded. */
+  recorded: number;
+  /** Of `metrics`, those that were not. */
+  refused: MetricRefusal[];
+}
+
+export interface MetricRefusal {
+  /** Which of `metrics`, from 0. */
+  index: number;
+  /** Why. */
+  message: string;
+  /** What of it, as a JSON pointer into the params; empty if no single member. */
+  field: string;
+}
+
+export interface MetricsQueryParams {
+  /** The metric; `metrics.list` names them. Range: 1 to 128 bytes. */
+  name: string;
+  /** What the labels must be; those not named are free. Default: {}. */
+  labels?: Record<string, string>;
+  /** Milliseconds since the Unix epoch; 0: an hour before `to`. Default: 0. */
+  from?: number;
+  /** Milliseconds since the Unix epoch; 0: now. Default: 0. */
+  to?: number;
+  /** Milliseconds between two points, raised to what is kept that far back; 0: chosen, for at most 1,000 points. At most 11,000 points may result. Default: 0. */
+  step?: number;
+  /** What is made of the values in each step; `rate` for counters, else `avg`, if left out. `rate`, `increase`: counters and histograms; `delta`: gauges and counters. */
+  function?: SeriesFunction;
+  /** Of the function `percentile`, 0 to 100. Range: 0 to 100. Default: 95. */
+  percentile?: number;
+  /** How the series that match become one, per value of the labels in `by`. Percentiles of histograms are those of all their values together. Default: "none". */
+  aggregate?: SeriesAggregate;
+  /** Labels to keep apart when aggregating. Range: 0 to 10 elements. Default: []. */
+  by?: string[];
+}
+
+export type SeriesFunction = "rate" | "increase" | "avg" | "min" | "max" | "sum" | "count" | "last" | "percentile" | "delta";
+
+export type SeriesAggregate = "none" | "sum" | "avg" | "min" | "max";
+
+export interface MetricsQueryResult {
+  /** The metric. */
+  name: string;
+  /** What it is. */
+  kind: SeriesKind;
+  /** Its unit, before any function: a rate is that per second. */
+  unit: string;
+  /** The beginning of the first step. */
+  from: number;
+  /** The end. */
+  to: number;
+  /** Milliseconds between two points. */
+  step: number;
+  /** Milliseconds of the buckets that were read. */
+  resolution: number;
+  /** One for each set of labels. */
+  series: MetricsLine[];
+}
+
+export type SeriesKind = "counter" | "gauge" | "histogram";
+
+export interface MetricsLine {
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** When the steps that have data begin, in milliseconds since the Unix epoch, ascending. */
+  at: number[];
+  /** A value for each of them. */
+  values: number[];
+}
+
+export interface MetricDescription {
+  /** The metric. */
+  name: string;
+  /** What it is. */
+  kind: SeriesKind;
+  /** Its unit, as UCUM writes it. */
+  unit: string;
+  /** What it measures. */
+  help: string;
+  /** Whether a client records it. */
+  custom: boolean;
+  /** Sets of labels that were recorded; 0: not measured yet. */
+  series: number;
+}
+
+export interface MetricsExportParams {
+  /** `prometheus` (text 0.0.4), `openmetrics` (text 1.0) or `otlp` (JSON). Default: "prometheus". */
+  format?: MetricsFormat;
+}
+
+export type MetricsFormat = "prometheus" | "openmetrics" | "otlp";
+
+export interface MetricsExportResult {
+  /** The format. */
+  format: MetricsFormat;
+  /** What an HTTP answer with it would say. */
+  contentType: string;
+  /** The metrics, in the text formats. */
+  text?: string;
+  /** The metrics as an ExportMetricsServiceRequest, in the format `otlp`. */
+  otlp?: unknown;
+}
+
 export interface ConfigChanged {
   /** The keys whose value changed. */
   keys: string[];
@@ -2493,7 +2627,7 @@ export interface CacheInvalidatedPayload {
 }
 
 export interface CacheTroublePayload {
-  /** tierDown, tierUp, corrupt or journal. */
+  /** tierDown, tierUp, tierFull, damaged, corrupt or journal. */
   kind: string;
   /** The tier or file. */
   where: string;
@@ -2702,6 +2836,14 @@ export interface Methods {
   "metrics.histogram": { params: MetricsHistogramParams; result: MetricsHistogram };
   /** Clears the statistics of one method or of all; sums since the start stay. */
   "metrics.reset": { params: MetricsResetParams; result: MetricsResetResult };
+  /** Records one value of a metric of the app's own, or many. */
+  "metrics.record": { params: MetricsRecordParams; result: MetricsRecordResult };
+  /** A metric over time: up to 10 minutes back to the second, 2 hours to 10 s, a day to the minute, 30 days to 10 minutes. */
+  "metrics.query": { params: MetricsQueryParams; result: MetricsQueryResult };
+  /** The metrics there are, with kind, unit and meaning. */
+  "metrics.list": { params: NoParams; result: ListOf<MetricDescription> };
+  /** All metrics as Prometheus, OpenMetrics or OpenTelemetry read them. */
+  "metrics.export": { params: MetricsExportParams; result: MetricsExportResult };
 }
 
 /** All events by name: the data of each. */
