@@ -146,7 +146,9 @@ void CacheParts::begin() { cache_->warm_restart(); }
 void CacheParts::tell_disk_what_was_hot() {
     constexpr std::size_t entries_max = 10'000;
     if (!disk_file_.stats().is_open) return;
-    for (const CacheEntryInfo& entry : cache_->list_all({}, "*", entries_max))
+    const auto entries = cache_->list({}, {}, entries_max);
+    if (!entries) return;
+    for (const CacheEntryInfo& entry : *entries)
         if (entry.accesses > 0) disk_->touch({entry.space, entry.key.name, entry.key.parts}, entry.accesses);
 }
 
