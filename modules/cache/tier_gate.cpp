@@ -533,6 +533,9 @@ void TierGate::stop() {
     host_.timers.cancel(probe_timer);
     host_.timers.cancel(flush_timer);
     if (tier) tier->stop();
+    // What the tier never answered holds this gate, and the tier holds that.
+    const std::lock_guard lock(mutex_);
+    tier_.reset();
 }
 
 } // namespace pillion

@@ -66,7 +66,11 @@ class FakeTier final : public CacheTier {
     TierStats stats() const override { return {}; }
     void on_notice(std::function<void(const Notice&)> listener) override { notify = std::move(listener); }
     void announce(const TierSelection& selection) override { announced.push_back(selection); }
-    void stop() override { mood = Mood::silent; }
+    void stop() override {
+        mood = Mood::silent;
+        held_.clear();
+        notify = nullptr;
+    }
 
     // Answers what was held back.
     void release() {

@@ -23,6 +23,10 @@ void* counted(void* block) {
 
 void* operator new(std::size_t bytes) { return counted(std::malloc(bytes)); }
 void* operator new[](std::size_t bytes) { return operator new(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    return std::malloc(bytes);
+}
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
     const auto boundary = static_cast<std::size_t>(alignment);
     return counted(std::aligned_alloc(boundary, (bytes + boundary - 1) / boundary * boundary));
