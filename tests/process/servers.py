@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import http.client
 import http.server
+import itertools
 import os
 import pathlib
 import pwd
@@ -148,6 +149,7 @@ class Nginx(Server):
 
     def __init__(self, test: unittest.TestCase, makes_folders: bool = True, user: str = "", password: str = ""):
         super().__init__(test, "nginx")
+        self.marks = itertools.count()
         self.port = free_port()
         self.files = self.folder / "files"
         self.files.mkdir()
@@ -181,6 +183,16 @@ http {{
         self.launch([program("nginx"), "-e", str(self.folder / "error.log"), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")], port=self.port)
 
     def requests(self, method: str) -> list[str]:
+        """A line is written after its answer was sent: one of our own behind it, from the same process, says that it is there."""
+        mark = f"/mark-{next(self.marks)}"
+        try:
+            asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S_MAX)
+            asking.request("OPTIONS", mark)
+            asking.getresponse().read()
+            asking.close()
+            wait_until(lambda: mark in self.access.read_text(encoding="utf-8"), "nginx writes its log")
+        except ConnectionRefusedError:
+            pass  # it has ended, and written all
         lines = self.access.read_text(encoding="utf-8").splitlines() if self.access.exists() else []
         return [line for line in lines if line.startswith(method + " ")]
 
