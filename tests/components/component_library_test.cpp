@@ -98,7 +98,7 @@ TEST_CASE("a library that takes too long to be made fails in time and is ended w
     };
     const auto run_next = [&] {
         std::unique_lock lock(mutex);
-        REQUIRE(is_queued.wait_for(lock, std::chrono::seconds(20), [&] { return !work.empty(); }));
+        is_queued.wait(lock, [&] { return !work.empty(); }); // also on a thread where nothing may be asserted
         const auto job = std::move(work.front());
         work.pop_front();
         lock.unlock();
