@@ -4,13 +4,17 @@
 
 #include "modules/storage/sqlite_library.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <thread>
 
 namespace pillion {
 
 namespace {
+
+constexpr const char* lock_is_held = "another process holds its lock";
 
 // A handle exists only after the library was opened.
 const Sqlite& api() { return **sqlite(); }
@@ -44,7 +48,7 @@ ErrorCode code_of(int extended) {
 
 std::unexpected<Error> failure(sqlite3* handle) {
     const int extended = api().sqlite3_extended_errcode(handle);
-    const std::string what = (extended & 0xff) == SQLITE_BUSY   ? "another process holds its lock"
+    const std::string what = (extended & 0xff) == SQLITE_BUSY   ? lock_is_held
                              : (extended & 0xff) == SQLITE_FULL ? "the disk is full"
                                                                 : std::string(api().sqlite3_errmsg(handle));
     return fail(code_of(extended), "database: " + what);
@@ -61,6 +65,17 @@ std::string setup(const DatabaseOptions& options) {
     sql += "PRAGMA wal_autocheckpoint=" + std::to_string(options.checkpoint_pages) + ";";
     sql += options.durability == Durability::full ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;";
     return sql;
+}
+
+// Where two processes turn a fresh file to WAL at once, one is refused without SQLite having waited for the other.
+Result<void> set_up(Database& database, const DatabaseOptions& options) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.busy_wait_ms);
+    while (true) {
+        auto done = database.execute(setup(options).c_str());
+        const bool is_locked = !done && done.error().message.ends_with(lock_is_held);
+        if (!is_locked || std::chrono::steady_clock::now() >= give_up) return done;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
 }
 
 } // namespace
@@ -130,7 +145,7 @@ Result<Database> Database::open(const DatabaseOptions& options) {
     if (handle == nullptr) return fail(ErrorCode::exhausted, options.path + ": not enough memory to open it");
     if (status != SQLITE_OK) return named(failure(handle).error());
     library.sqlite3_busy_timeout(handle, static_cast<int>(options.busy_wait_ms));
-    if (auto done = database.execute(setup(options).c_str()); !done) return named(std::move(done).error());
+    if (auto done = set_up(database, options); !done) return named(std::move(done).error());
     return database;
 }
 

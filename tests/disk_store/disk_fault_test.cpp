@@ -189,12 +189,19 @@ TEST_CASE("two sidecars may use one file", "[disk_store]") {
     DiskFixture disk;
     test::OpenDisk other(disk.store_options, disk.clock, {});
     auto& it = *disk.it;
+    std::mutex mutex;
+    std::vector<std::string> refused;
+    const auto done = [&](const Result<void>& put) {
+        const std::lock_guard lock(mutex);
+        if (!put) refused.push_back(put.error().message);
+    };
     for (int i = 0; i < 200; ++i) {
-        it.disk.put(key("a" + std::to_string(i)), {"mine", never_ms}, [](const Result<void>&) {});
-        other.disk.put(key("b" + std::to_string(i)), {"theirs", never_ms}, [](const Result<void>&) {});
+        it.disk.put(key("a" + std::to_string(i)), {"mine", never_ms}, done);
+        other.disk.put(key("b" + std::to_string(i)), {"theirs", never_ms}, done);
     }
     REQUIRE(it.put(key("end"), "v"));
     REQUIRE(other.put(key("end"), "w"));
+    CHECK(refused == std::vector<std::string>{});
     CHECK(it.read(key("b199")) == "theirs");
     CHECK(other.read(key("a199")) == "mine");
     CHECK(it.read(key("end")) == "w");
