@@ -314,6 +314,12 @@ Result<Command> parse_command_line(int argc, const char* const* argv, bool on_te
     return make_command(command, PILLION_TRY(read_with_cli11(command, arguments)));
 }
 
+void print_error(const Error& error) {
+    // Where it suggests a spelling, the message has it already.
+    const bool adds = !error.hint.empty() && error.message.find(error.hint) == std::string::npos;
+    std::fprintf(stderr, "pillion: %s%s\n", error.message.c_str(), adds ? (" (" + error.hint + ")").c_str() : "");
+}
+
 int report_usage_error(const Error& error) {
     std::fprintf(stderr, "pillion: %s (pillion --help explains)\n", error.message.c_str());
     return 2;

@@ -59,6 +59,9 @@ Result<Command> parse_command_line(int argc, const char* const* argv, bool on_te
 // Prints the error of a wrong command line on stderr; the exit status for it.
 int report_usage_error(const Error& error);
 
+// Prints an error on stderr as people should read it, in one line, with its hint where the message does not have it.
+void print_error(const Error& error);
+
 // "pillion 0.1.0", with its line end.
 std::string version_text();
 

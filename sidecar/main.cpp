@@ -29,9 +29,7 @@ int print(const std::string& text) {
 }
 
 int complain(const Error& error) {
-    // Where it suggests a spelling, the message has it already.
-    const bool adds = !error.hint.empty() && error.message.find(error.hint) == std::string::npos;
-    std::fprintf(stderr, "pillion: %s%s\n", error.message.c_str(), adds ? (" (" + error.hint + ")").c_str() : "");
+    print_error(error);
     return unusable;
 }
 

@@ -15,8 +15,7 @@ constexpr int failed = 1;
 constexpr int unusable = 2;
 
 int complain(const Error& error) {
-    std::fprintf(stderr, "pillion: %s%s\n", error.message.c_str(),
-                 error.hint.empty() ? "" : (" (" + error.hint + ")").c_str());
+    print_error(error);
     return error.code == ErrorCode::invalid_params || error.code == ErrorCode::not_found ? unusable : failed;
 }
 
@@ -90,8 +89,7 @@ int list_components(const ApplicationOptions& options, bool as_json) {
     if (as_json) return print("{\"items\":" + json_of(components) + "}\n");
     if (components.empty())
         return print("no components are declared; [components.NAME] in the configuration declares one\n");
-    if (const auto loaded = parts.history().load(); !loaded)
-        std::fprintf(stderr, "pillion: %s\n", loaded.error().message.c_str());
+    if (const auto loaded = parts.history().load(); !loaded) print_error(loaded.error());
     std::vector<StartupNode> nodes;
     for (const ComponentInfo& component : components) nodes.push_back({.name = component.name});
     parts.history().fill(nodes);

@@ -14,8 +14,6 @@ namespace pillion {
 
 namespace {
 
-constexpr const char* lock_is_held = "another process holds its lock";
-
 // A handle exists only after the library was opened.
 const Sqlite& api() { return **sqlite(); }
 
@@ -48,7 +46,7 @@ ErrorCode code_of(int extended) {
 
 std::unexpected<Error> failure(sqlite3* handle) {
     const int extended = api().sqlite3_extended_errcode(handle);
-    const std::string what = (extended & 0xff) == SQLITE_BUSY   ? lock_is_held
+    const std::string what = (extended & 0xff) == SQLITE_BUSY   ? "another process holds its lock"
                              : (extended & 0xff) == SQLITE_FULL ? "the disk is full"
                                                                 : std::string(api().sqlite3_errmsg(handle));
     return fail(code_of(extended), "database: " + what);
@@ -68,11 +66,11 @@ std::string setup(const DatabaseOptions& options) {
 }
 
 // Where two processes turn a fresh file to WAL at once, one is refused without SQLite having waited for the other.
-Result<void> set_up(Database& database, const DatabaseOptions& options) {
+Result<void> set_up(Database& database, sqlite3* handle, const DatabaseOptions& options) {
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.busy_wait_ms);
     while (true) {
         auto done = database.execute(setup(options).c_str());
-        const bool is_locked = !done && done.error().message.ends_with(lock_is_held);
+        const bool is_locked = !done && (api().sqlite3_extended_errcode(handle) & 0xff) == SQLITE_BUSY;
         if (!is_locked || std::chrono::steady_clock::now() >= give_up) return done;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -145,7 +143,7 @@ Result<Database> Database::open(const DatabaseOptions& options) {
     if (handle == nullptr) return fail(ErrorCode::exhausted, options.path + ": not enough memory to open it");
     if (status != SQLITE_OK) return named(failure(handle).error());
     library.sqlite3_busy_timeout(handle, static_cast<int>(options.busy_wait_ms));
-    if (auto done = set_up(database, options); !done) return named(std::move(done).error());
+    if (auto done = set_up(database, handle, options); !done) return named(std::move(done).error());
     return database;
 }
 
