@@ -1,0 +1,126 @@
+// Statistics that hold for what computers measure: skewed, heavy-tailed, with outliers, correlated in time. They rest
+// on order and rank, so that no distribution is assumed. Pure functions; any thread. Every one of them answers NaN,
+// infinities and too little data with an error that says so; sources stand at the head of each .cpp.
+#pragma once
+
+#include "ipc/base/error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace pillion::statistics {
+
+using Values = std::span<const double>;
+
+struct Interval {
+    double low = 0;
+    double high = 0;
+};
+
+// A figure and where it lies with the confidence that was asked for.
+struct Estimate {
+    double value = 0;
+    Interval interval{};
+};
+
+inline constexpr double confidence_usual = 0.95;
+
+// Beyond it squares and products would overflow.
+inline constexpr double value_max = 1e150;
+
+// Refuses what is not finite or beyond that, and fewer than `at_least` values; `what` names the function in the
+// message.
+Result<void> check(Values values, std::size_t at_least, std::string_view what);
+
+// --- One sample -----------------------------------------------------------------------------------------------------
+
+Result<double> mean(Values values);
+Result<double> median(Values values);
+// The value below which this share (0 to 1) lies, by linear interpolation.
+Result<double> quantile(Values values, double share);
+// Median absolute deviation times 1.4826: the standard deviation, where the distribution is normal.
+Result<double> median_absolute_deviation(Values values);
+// How many such deviations from the median of `others` a value lies. The deviation counts at least `floor`, so that
+// values that were all alike do not make an outlier of every other.
+Result<double> robust_z(double value, Values others, double floor = 0);
+// The order statistics between which the quantile lies with at least this confidence, whatever the distribution.
+// Refused where there are too few values for it.
+Result<Estimate> quantile_interval(Values values, double share, double confidence = confidence_usual);
+
+struct Bootstrap {
+    double confidence = confidence_usual;
+    std::size_t rounds = 4000;
+    std::uint64_t seed = 1; // equal seeds give equal answers
+};
+// The quantile with the percentile interval of its bootstrap distribution. Beyond the largest values there is nothing
+// to draw: of 30 values the interval of a 99th percentile ends at the maximum, and quantile_interval() refuses.
+Result<Estimate> bootstrap_quantile(Values values, double share, const Bootstrap& options = {});
+// By how much the quantile of `after` exceeds that of `before`.
+Result<Estimate> bootstrap_quantile_shift(Values before, Values after, double share, const Bootstrap& options = {});
+
+// --- Two samples ----------------------------------------------------------------------------------------------------
+
+enum class Alternative : std::uint8_t { either, greater, less }; // than before
+
+struct RankTest {
+    double u = 0;           // pairs in which `after` is larger; ties count half
+    double superiority = 0; // the same as a share of all pairs; 0.5 where nothing changed
+    double z = 0;           // how many standard deviations u is from where nothing changed
+    double probability = 1; // of a difference as large, if nothing changed
+};
+Result<RankTest> mann_whitney(Values before, Values after, Alternative alternative = Alternative::either);
+
+// By how much `after` exceeds `before`: the median of all differences between the two.
+Result<Estimate> hodges_lehmann(Values before, Values after, double confidence = confidence_usual);
+
+enum class Change : std::uint8_t {
+    same,      // whatever changed is less than the minimum effect
+    higher,    // significantly, and by at least the minimum effect
+    lower,     //
+    undecided, // neither can be said: more runs, or quieter ones
+};
+std::string_view name_of(Change change);
+
+struct Compare {
+    double minimum_effect = 0.03; // share of before's median below which a change does not matter
+    double confidence = confidence_usual;
+};
+struct Comparison {
+    Change change = Change::undecided;
+    double before_median = 0;
+    double after_median = 0;
+    Estimate shift{};       // Hodges and Lehmann, in the values' unit
+    Estimate shift_share{}; // of before's median; 0 where that is 0
+    RankTest test{};        // two-sided
+};
+inline constexpr std::size_t compare_values_min = 5; // on either side
+// Did it change, and does it matter?
+Result<Comparison> compare(Values before, Values after, const Compare& options = {});
+inline Result<Comparison> compare(Values before, Values after, double minimum_effect) {
+    return compare(before, after, Compare{.minimum_effect = minimum_effect});
+}
+
+// --- A series of values, in the order of time
+// -------------------------------------------------------------------------
+
+struct ChangePoint {
+    std::size_t index = 0; // of the first value after the change
+    double before = 0;     // medians of the stretches on both sides
+    double after = 0;
+    double shift = 0; // after less before, by Hodges and Lehmann
+    double z = 0;
+    double probability = 1; // two-sided; of the two stretches, not corrected for having looked everywhere
+};
+struct ChangePoints {
+    double minimum_effect = 0.03;    // share of the median before below which a change is passed over
+    std::size_t stretch_min = 5;     // values between two changes
+    double false_alarm_share = 0.01; // of series without a change that may show one: 0.01 or 0.05
+};
+inline constexpr std::size_t change_points_values_min = 10;
+// Where the level changed, ascending. Single outliers are not changes.
+Result<std::vector<ChangePoint>> change_points(Values values, const ChangePoints& options = {});
+
+} // namespace pillion::statistics
