@@ -108,7 +108,11 @@ Components::Host AppParts::components_host() {
         .history = &history_,
         .predictor = &predictor_,
         .check_json = check_json_text,
-        .on_changed = [this](const ComponentChange& change) { host_.hub.publish(components_changed_event, change); },
+        .on_changed =
+            [this](const ComponentChange& change) {
+                host_.hub.publish(components_changed_event, change);
+                host_.on_component_changed(change);
+            },
         .on_wanted = [this](const ComponentWanted& wanted) { host_.hub.publish(components_wanted_event, wanted); },
         .on_start_step =
             [this](const ComponentStartStep& step) { host_.hub.publish(startup_progress_event, progress_of(step)); }};

@@ -37,6 +37,7 @@ class AppParts {
         BufferPool& buffers;
         std::string data_directory;
         std::string version;
+        std::function<void(const ComponentChange&)> on_component_changed; // on the io thread; must not block
     };
     AppParts(const Host& host, const AppPartsConfig& config);
     ~AppParts();

@@ -5,6 +5,7 @@
 #include "ipc/json_text.h"
 #include "ipc/lifetime.h"
 #include "ipc/schema/openrpc.h"
+#include "modules/components/components_series.h"
 #include "sidecar/config_rpc.h"
 
 #include <algorithm>
@@ -102,6 +103,7 @@ void Application::compose(const ApplicationOptions& options, int output) {
         return parts != nullptr && parts->take_response(message);
     });
     metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
+    metrics_->set_sources(sources_.blocks());
     declare_events();
     connect_memory();
     add_methods();
@@ -109,17 +111,23 @@ void Application::compose(const ApplicationOptions& options, int output) {
 
 void Application::prepare_parts(const ApplicationOptions& options) {
     parts_.set([this] {
-        auto parts = std::make_unique<AppParts>(AppParts::Host{.io = *io_,
-                                                               .clock = system_clock(),
-                                                               .memory = *memory_,
-                                                               .state = *state_,
-                                                               .hub = *hub_,
-                                                               .outbox = *outbox_,
-                                                               .frames = frames_,
-                                                               .buffers = pools_.buffers,
-                                                               .data_directory = data_directory_,
-                                                               .version = PILLION_VERSION},
-                                                parts_config_);
+        auto parts =
+            std::make_unique<AppParts>(AppParts::Host{.io = *io_,
+                                                      .clock = system_clock(),
+                                                      .memory = *memory_,
+                                                      .state = *state_,
+                                                      .hub = *hub_,
+                                                      .outbox = *outbox_,
+                                                      .frames = frames_,
+                                                      .buffers = pools_.buffers,
+                                                      .data_directory = data_directory_,
+                                                      .version = PILLION_VERSION,
+                                                      .on_component_changed =
+                                                          [this](const ComponentChange& change) {
+                                                              if (MetricsParts* const found = series_.find())
+                                                                  observe_component_change(change, found->series());
+                                                          }},
+                                       parts_config_);
         if (components_are_watched_.load()) parts->components().set_listened(true);
         return parts;
     });
@@ -128,6 +136,7 @@ void Application::prepare_parts(const ApplicationOptions& options) {
                                                                  .clock = system_clock(),
                                                                  .state = *state_,
                                                                  .metrics = *metrics_,
+                                                                 .sources = sources_,
                                                                  .buffers = pools_.buffers,
                                                                  .version = PILLION_VERSION});
     });

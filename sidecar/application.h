@@ -17,6 +17,7 @@
 #include "sidecar/config.h"
 #include "sidecar/lazy.h"
 #include "sidecar/logging.h"
+#include "sidecar/metric_sources.h"
 #include "sidecar/metrics_parts.h"
 #include "sidecar/status_rpc.h"
 
@@ -88,6 +89,7 @@ class Application {
     Lazy<AppParts> parts_;
     std::unique_ptr<Dispatcher> dispatcher_;
     Lazy<CacheParts> cache_; // loads by the dispatcher
+    MetricSources sources_{parts_, cache_};
 };
 
 } // namespace pillion

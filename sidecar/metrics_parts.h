@@ -6,6 +6,7 @@
 #include "ipc/io.h"
 #include "modules/metrics/metrics_export_rpc.h"
 #include "modules/series/series_rpc.h"
+#include "sidecar/metric_sources.h"
 
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ class MetricsParts {
         const Clock& clock;
         Store& state;
         Metrics& metrics;
+        MetricSources& sources;
         BufferPool& buffers;
         std::string version;
     };
@@ -27,6 +29,8 @@ class MetricsParts {
     std::vector<Method> methods();
     // Whether somebody is subscribed to the topic `metrics`.
     void set_subscribed(bool subscribed) { sampler_.set_wanted("topic", subscribed); }
+    Series& series() { return series_; }
+    MetricsSampler& sampler() { return sampler_; }
     // Writes what is not written yet. Before the io thread and the state store stop.
     void stop();
 

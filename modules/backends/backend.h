@@ -74,6 +74,9 @@ class Backend : public std::enable_shared_from_this<Backend> {
     std::size_t invalidate(std::string_view method, std::string_view tag);
     BackendStatus status() const;
     BackendStats stats() const;
+    // The same without memory and latency, which take longer.
+    BackendStats counts() const;
+    const Histogram& latency_ns() const { return latency_ns_; }
     std::pair<std::size_t, std::size_t> cache_size() const;
     std::size_t clear_cache();
 

@@ -261,6 +261,16 @@ Result<BackendStats> Backends::stats(std::string_view name) const {
     return backend->stats();
 }
 
+void Backends::visit_counts(
+    const std::function<void(const BackendStats&, const Histogram& latency_ns)>& visit) const {
+    std::vector<std::shared_ptr<Backend>> backends;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [name, backend] : backends_) backends.push_back(backend);
+    }
+    for (const auto& backend : backends) visit(backend->counts(), backend->latency_ns());
+}
+
 std::pair<std::size_t, std::size_t> Backends::cache_size() const {
     std::pair<std::size_t, std::size_t> sum{0, 0};
     const std::lock_guard lock(mutex_);
@@ -293,21 +303,26 @@ BackendStatus Backend::status() const {
     return status;
 }
 
+BackendStats Backend::counts() const {
+    const std::lock_guard lock(mutex_);
+    BackendStats stats = counts_;
+    stats.name = name_;
+    stats.state = state_;
+    stats.breaker = breaker_.state();
+    stats.breakerOpenings = breaker_.openings();
+    stats.inFlight = static_cast<std::int64_t>(calls_sent());
+    stats.queued = static_cast<std::int64_t>(queue_.size());
+    stats.cacheEntries = cache_.entries();
+    stats.cacheBytes = cache_.bytes();
+    stats.cacheEvictions = cache_.evictions();
+    return stats;
+}
+
 BackendStats Backend::stats() const {
+    BackendStats stats = counts();
     std::shared_ptr<BackendTransport> transport;
-    BackendStats stats;
     {
         const std::lock_guard lock(mutex_);
-        stats = counts_;
-        stats.name = name_;
-        stats.state = state_;
-        stats.breaker = breaker_.state();
-        stats.breakerOpenings = breaker_.openings();
-        stats.inFlight = static_cast<std::int64_t>(calls_sent());
-        stats.queued = static_cast<std::int64_t>(queue_.size());
-        stats.cacheEntries = cache_.entries();
-        stats.cacheBytes = cache_.bytes();
-        stats.cacheEvictions = cache_.evictions();
         transport = transport_;
     }
     if (transport) stats.memoryBytes = transport->memory_bytes();

@@ -231,6 +231,8 @@ class Backends {
     std::vector<BackendStatus> list() const;
     // Reads memory from /proc: not for the reader thread.
     Result<BackendStats> stats(std::string_view name) const;
+    // What each has counted, and its latencies, without reading /proc: memoryBytes and latency are left at 0.
+    void visit_counts(const std::function<void(const BackendStats&, const Histogram& latency_ns)>& visit) const;
     // Bytes and entries of all caches.
     std::pair<std::size_t, std::size_t> cache_size() const;
     std::size_t clear_caches();

@@ -36,18 +36,19 @@ constexpr SeriesSpec all_specs[] = {cpu_time,   memory_usage, duration,     queu
                                     in_flight,  bytes_out,    cache_bytes,  cache_hits,    cache_misses,
                                     pool_bytes, monitor_cost, series_bytes, series_refused};
 
+// As the monitor labels the processes it looks at.
+SeriesLabels own_labels() { return {{"role", "self"}, {"process", "pillion"}}; }
+
+SeriesLabels with_mode(const char* mode) {
+    SeriesLabels labels = own_labels();
+    labels["cpu.mode"] = mode;
+    return labels;
+}
+
 std::int64_t thread_cpu_ns() {
     timespec now{};
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) return 0;
     return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-std::vector<std::uint64_t> counts_of(const Histogram* histogram) {
-    std::vector<std::uint64_t> counts(Histogram::buckets);
-    if (histogram != nullptr)
-        histogram->visit(
-            [&counts](std::uint64_t low, std::uint64_t, std::uint64_t n) { counts[Histogram::bucket_of(low)] = n; });
-    return counts;
 }
 
 } // namespace
@@ -117,8 +118,8 @@ void MetricsSampler::read() {
         cost_ = share;
     }
     if (now_ns - read_at_ns_ > Series::stale_ns) { // what came in a pause belongs to no second
-        latency_before_.clear();
-        wait_before_.clear();
+        latency_.forget();
+        wait_.forget();
     }
     cost_ns_ = 0;
     cost_from_ns_ = read_at_ns_ = now_ns;
@@ -131,9 +132,9 @@ void MetricsSampler::read() {
 void MetricsSampler::read_process() {
     Series& series = host_.series;
     const ProcessReadings process = host_.metrics.process_readings();
-    static_cast<void>(series.observe(cpu_time, {{"cpu.mode", "user"}}, static_cast<double>(process.user_ns) / 1e9));
-    static_cast<void>(series.observe(cpu_time, {{"cpu.mode", "system"}}, static_cast<double>(process.system_ns) / 1e9));
-    static_cast<void>(series.observe(memory_usage, {}, static_cast<double>(process.resident_bytes)));
+    static_cast<void>(series.observe(cpu_time, with_mode("user"), static_cast<double>(process.user_ns) / 1e9));
+    static_cast<void>(series.observe(cpu_time, with_mode("system"), static_cast<double>(process.system_ns) / 1e9));
+    static_cast<void>(series.observe(memory_usage, own_labels(), static_cast<double>(process.resident_bytes)));
     static_cast<void>(series.observe(pool_bytes, {}, static_cast<double>(host_.metrics.memory().pools_bytes())));
     const SeriesStats stats = series.stats();
     static_cast<void>(series.observe(series_bytes, {}, static_cast<double>(stats.bytes)));
@@ -154,25 +155,8 @@ void MetricsSampler::read_wire() {
     put(cache_misses, ipc.cache_misses);
     for (const Counter* counter = Counter::first(); counter != nullptr; counter = counter->next())
         put({counter->name, counter->help, counter->unit, SeriesKind::counter}, counter->value());
-    read_histogram(duration, host_.metrics.latency_counts(), latency_before_);
-    read_histogram(queue_wait, counts_of(ipc.queue_wait_ns), wait_before_);
-}
-
-// Cells of the series are those of Histogram: the middle of a bucket falls into the cell of all its values.
-void MetricsSampler::read_histogram(const SeriesSpec& spec, std::vector<std::uint64_t> counts,
-                                    std::vector<std::uint64_t>& before) {
-    std::vector<std::pair<double, std::uint64_t>> values;
-    double sum = 0;
-    for (std::size_t i = 0; i < counts.size() && !before.empty(); ++i) {
-        const std::uint64_t seen = counts[i] < before[i] ? 0 : before[i]; // it was reset
-        if (counts[i] == seen) continue;
-        const double low = static_cast<double>(Histogram::lowest_of(i)),
-                     middle = (low + static_cast<double>(Histogram::lowest_of(i + 1) - 1)) / 2;
-        values.emplace_back(middle, counts[i] - seen);
-        sum += middle * static_cast<double>(counts[i] - seen);
-    }
-    before = std::move(counts);
-    static_cast<void>(host_.series.observe(spec, {}, values, sum));
+    static_cast<void>(latency_.observe(series, duration, {}, host_.metrics.latency_counts()));
+    static_cast<void>(wait_.observe(series, queue_wait, {}, histogram_counts(ipc.queue_wait_ns)));
 }
 
 } // namespace pillion

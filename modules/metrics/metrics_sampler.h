@@ -5,6 +5,7 @@
 #pragma once
 
 #include "modules/metrics/metrics.h"
+#include "modules/series/histogram_steps.h"
 #include "modules/series/series.h"
 
 #include <set>
@@ -47,13 +48,12 @@ class MetricsSampler {
     void read();
     void read_wire();
     void read_process();
-    void read_histogram(const SeriesSpec& spec, std::vector<std::uint64_t> counts, std::vector<std::uint64_t>& before);
 
     const Host host_;
     std::vector<Source> sources_; // constant after composition
 
     std::mutex read_mutex_; // guards what follows; taken before mutex_
-    std::vector<std::uint64_t> latency_before_, wait_before_;
+    HistogramSteps latency_, wait_;
     std::int64_t read_at_ns_ = 0;
     std::int64_t cost_ns_ = 0; // since cost_from_ns_
     std::int64_t cost_from_ns_ = 0;

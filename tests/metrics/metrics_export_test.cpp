@@ -210,8 +210,8 @@ TEST_CASE("the text formats are well formed whatever labels hold", "[metrics]") 
             it.call("metrics.export", is_open ? R"({"format":"openmetrics"})" : R"({"format":"prometheus"})");
         INFO(result["text"].get<std::string>());
         const Exposition found = parse(result["text"], is_open);
-        CHECK(found.samples.at("process_cpu_time_seconds_total{cpu_mode=\"user\"}") == 2.5);
-        CHECK(found.samples.at("process_memory_usage_bytes") == 1000);
+        CHECK(found.samples.at("process_cpu_time_seconds_total{cpu_mode=\"user\",process=\"pillion\",role=\"self\"}") == 2.5);
+        CHECK(found.samples.at("process_memory_usage_bytes{process=\"pillion\",role=\"self\"}") == 1000);
         CHECK(found.samples.at("rpc_server_duration_seconds_count") >= 2);
         CHECK(found.samples.at("rpc_server_duration_seconds_sum") == Approx(0.0415).epsilon(0.01));
         CHECK(found.samples.at("app_work_seconds_bucket{le=\"+Inf\"}") == 300);
