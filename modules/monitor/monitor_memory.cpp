@@ -1,0 +1,77 @@
+// A token bucket of processor time: it fills by `core_share_max` of the time that passes, and each walk takes out what
+// it cost. It may go below zero by one walk (and by those of new processes), after which nothing is walked until it has
+// filled up again: so the share holds over time whatever a single walk costs.
+#include "modules/monitor/monitor_memory.h"
+
+#include <algorithm>
+
+namespace pillion {
+
+bool MonitorMemory::is_due(const Entry& entry, const ProcessReading& process, std::int64_t now_ns) {
+    const std::int64_t age_ns = now_ns - entry.asked_ns;
+    if (!entry.why.empty()) return age_ns >= refused_ns;
+    if (age_ns >= old_ns) return true;
+    const std::uint64_t now = process.resident_bytes, then = entry.resident_bytes;
+    const std::uint64_t moved = now > then ? now - then : then - now;
+    return age_ns >= moved_ns && moved > std::max(moved_bytes, then / 32);
+}
+
+std::int64_t MonitorMemory::walk(MonitorPlatform& platform, const ProcessReading& process, Entry& entry,
+                                 std::int64_t now_ns) {
+    const std::int64_t began_ns = platform.thread_cpu_ns();
+    MappedMemoryReading reading = platform.read_memory(process);
+    const std::int64_t cost_ns = std::max<std::int64_t>(platform.thread_cpu_ns() - began_ns, 0);
+    entry.asked_ns = now_ns;
+    entry.resident_bytes = process.resident_bytes;
+    entry.why = std::move(reading.why);
+    entry.known = reading.memory ? std::optional(Known{*reading.memory, now_ns}) : std::nullopt;
+    return cost_ns;
+}
+
+void MonitorMemory::update(MonitorPlatform& platform, const TreeReading& tree, std::int64_t now_ns) {
+    if (updated_ns_ && now_ns > *updated_ns_) {
+        const double filled = static_cast<double>(now_ns - *updated_ns_) * core_share_max;
+        credit_ns_ = std::min(credit_ns_max, credit_ns_ + static_cast<std::int64_t>(filled));
+    }
+    updated_ns_ = now_ns;
+    for (auto& [key, entry] : entries_) entry.is_seen = false;
+    std::vector<std::pair<const ProcessReading*, Entry*>> due;
+    std::int64_t new_cost_ns = 0;
+    for (const ProcessReading& process : tree.processes) {
+        const auto [at, is_new] = entries_.try_emplace({process.pid, process.started_ns});
+        Entry& entry = at->second;
+        entry.is_seen = true;
+        if (process.state == MonitorState::zombie) // its memory is gone
+            entry.known = Known{.memory{}, .at_ns = now_ns};
+        else if (entry.asked_ns != 0 || !is_new)
+            due.emplace_back(&process, &entry);
+        else if (new_cost_ns < new_ns_max)
+            new_cost_ns += walk(platform, process, entry, now_ns);
+    }
+    credit_ns_ -= new_cost_ns;
+    std::erase_if(entries_, [](const auto& entry) { return !entry.second.is_seen; });
+    std::erase_if(due,
+                  [now_ns](const auto& candidate) { return !is_due(*candidate.second, *candidate.first, now_ns); });
+    std::ranges::sort(due, {}, [](const auto& candidate) { return candidate.second->asked_ns; });
+    for (const auto& [process, entry] : due) {
+        if (credit_ns_ <= 0) break;
+        credit_ns_ -= walk(platform, *process, *entry, now_ns);
+    }
+}
+
+const MonitorMemory::Known* MonitorMemory::find(const ProcessReading& process) const {
+    const auto at = entries_.find({process.pid, process.started_ns});
+    return at == entries_.end() || !at->second.known ? nullptr : &*at->second.known;
+}
+
+std::vector<MonitorGap> MonitorMemory::gaps() const {
+    std::map<std::string_view, std::int64_t> reasons;
+    for (const auto& [key, entry] : entries_)
+        if (!entry.why.empty()) ++reasons[entry.why];
+    std::vector<MonitorGap> gaps;
+    for (const auto& [why, processes] : reasons)
+        gaps.push_back({"process.memory.proportional", std::string(why), processes});
+    return gaps;
+}
+
+} // namespace pillion
