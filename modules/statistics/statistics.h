@@ -123,4 +123,35 @@ inline constexpr std::size_t change_points_values_min = 10;
 // Where the level changed, ascending. Single outliers are not changes.
 Result<std::vector<ChangePoint>> change_points(Values values, const ChangePoints& options = {});
 
+struct Trend {
+    double slope = 0; // per unit of time: Theil and Sen
+    Interval slope_interval{};
+    double level = 0; // of the line at the median of the times
+    double at = 0;    // that median
+    double tau = 0;   // Kendall's, from -1 to 1
+    double z = 0;
+    double probability = 1; // of a trend as clear, in either direction, if there is none
+    double correction = 1;  // by how much correlation in time widened the variance
+    double noise = 0;       // deviation from the line, as median_absolute_deviation()
+
+    double line(double time) const { return level + slope * (time - at); }
+};
+inline constexpr std::size_t trend_values_min = 8;
+enum class Correlation : std::uint8_t { corrected, ignored }; // of values that follow each other
+// Whether and how fast it rises or falls. Times ascend; more than 1,000 values are thinned to as many medians.
+Result<Trend> trend(Values times, Values values, double confidence = confidence_usual,
+                    Correlation correlation = Correlation::corrected);
+
+// The exponentially weighted mean after each value; `weight` of the newest is above 0, at most 1.
+Result<std::vector<double>> smoothed(Values values, double weight);
+
+struct Seasons {
+    std::vector<double> level{};  // slow course
+    std::vector<double> season{}; // what repeats; sums to about 0
+    std::vector<double> rest{};
+    double strength = 0; // 0 to 1: share of what moves about the level that the season explains
+};
+// What repeats every `period` values; at least three periods are needed. Outliers stay in the rest.
+Result<Seasons> decompose(Values values, std::size_t period);
+
 } // namespace pillion::statistics
