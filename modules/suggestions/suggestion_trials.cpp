@@ -1,0 +1,250 @@
+// A trial is a comparison of two windows of the same length, one before a change and one after, with a pause between
+// them in which what the change stirred up settles: an interrupted time series with one interruption. What else changed
+// in that time counts with it; that is why only one trial runs at a time and why a change has to prove itself by more
+// than significance.
+#include "modules/suggestions/suggestion_engine.h"
+
+#include "ipc/base/log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace pillion {
+
+void Suggestions::Engine::post(std::function<void()> step) {
+    {
+        const std::lock_guard lock(mutex);
+        if (is_stopped) return;
+        queued_steps.push_back(std::move(step));
+        if (std::exchange(is_working, true)) return; // whoever works goes on with it
+    }
+    if (!host.run) return work();
+    host.run([self = shared_from_this()] { self->work(); });
+}
+
+void Suggestions::Engine::work() {
+    for (;;) {
+        std::function<void()> step;
+        {
+            const std::lock_guard lock(mutex);
+            if (queued_steps.empty() || is_stopped) {
+                is_working = false;
+                changed.notify_all();
+                return;
+            }
+            step = std::move(queued_steps.front());
+            queued_steps.pop_front();
+        }
+        step();
+    }
+}
+
+void Suggestions::Engine::after_ms(std::int64_t ms, std::function<void(Engine&)> step) {
+    host.timers.after_ms(ms, [weak = weak_from_this(), step = std::move(step)] {
+        if (const auto self = weak.lock()) self->post([&engine = *self, step] { step(engine); });
+    });
+}
+
+void Suggestions::Engine::next() {
+    if (current) return;
+    {
+        const std::lock_guard lock(mutex);
+        if (!waiting.empty()) {
+            current = std::move(waiting.front());
+            waiting.pop_front();
+        }
+    }
+    const bool wanted = current != nullptr;
+    if (host.set_recording && wanted != is_recording) host.set_recording(wanted);
+    is_recording = wanted;
+    if (current) begin_trial();
+}
+
+void Suggestions::Engine::report(double phase_share, std::string_view step) {
+    const Group& group = *current->group;
+    if (!group.progress || group.count == 0) return;
+    const double done = static_cast<double>(group.outcome.trials.size()) + phase_share;
+    group.progress(100 * done / static_cast<double>(group.count), current->suggestion.title + ": " + std::string(step));
+}
+
+Result<Suggestions::Engine::Readings> Suggestions::Engine::read(std::int64_t window_ms) const {
+    const std::int64_t to_ms = host.series.now_ms();
+    const std::int64_t step_ms = std::max<std::int64_t>(1000, window_ms / steps / 1000 * 1000);
+    const auto values = [&](const SuggestionMeasure& measure) {
+        return read_measure(host.series, measure, to_ms - window_ms, to_ms, step_ms);
+    };
+    Readings readings{.figure = PILLION_TRY(values(*current->suggestion.measure))};
+    for (const SuggestionMeasure& guard : current->suggestion.guards)
+        readings.guards.push_back(PILLION_TRY(values(guard)));
+    return readings;
+}
+
+bool Suggestions::Engine::is_enough(const Readings& readings) const {
+    const auto enough = [](const std::vector<double>& values) {
+        return std::ssize(values) >= std::max(samples_min, steps / 2);
+    };
+    return enough(readings.figure) && std::ranges::all_of(readings.guards, enough);
+}
+
+void Suggestions::Engine::begin_trial() {
+    auto readings = read(current->window_ms);
+    if (readings && is_enough(*readings)) {
+        current->before = std::move(*readings);
+        return apply();
+    }
+    report(0, "measuring before");
+    after_ms(current->window_ms, [](Engine& engine) {
+        auto later = engine.read(engine.current->window_ms);
+        if (!later) return engine.fail_trial("its figure could not be read: " + later.error().message);
+        engine.current->before = std::move(*later);
+        engine.apply();
+    });
+}
+
+void Suggestions::Engine::apply() {
+    report(0.4, "applying");
+    Run& run = *current;
+    if (run.action.former) {
+        auto former = run.action.former(run.suggestion);
+        if (!former) return fail_trial("it could not be applied: " + former.error().message);
+        run.former = std::move(*former);
+    }
+    run.trial.verdict = SuggestionVerdict::running;
+    if (const auto added = past.add(run.trial, run.former); !added) {
+        if (run.suggestion.lasts == SuggestionLasts::forever)
+            return fail_trial("what it changes lasts, and how to take it back could not be written down: " +
+                              added.error().message);
+        log(LogLevel::warning, "suggestions", "a trial is not recorded: " + added.error().message);
+    }
+    run.is_applied = true;
+    run.action.apply(run.suggestion, [weak = weak_from_this()](Result<void> result) {
+        if (const auto self = weak.lock())
+            self->post([&engine = *self, result = std::move(result)] { engine.applied(result); });
+    });
+}
+
+void Suggestions::Engine::applied(const Result<void>& result) {
+    Run& run = *current;
+    if (!result) {
+        run.is_applied = false;
+        return fail_trial("it could not be applied: " + result.error().message);
+    }
+    run.trial.inForce = run.suggestion.lasts != SuggestionLasts::moment;
+    past.update(run.trial);
+    tell(run.trial);
+    report(0.5, "measuring after");
+    after_ms(run.settle_ms + run.window_ms, [](Engine& engine) { engine.judge_trial(); });
+}
+
+void Suggestions::Engine::judge_trial() {
+    Run& run = *current;
+    auto after = read(run.window_ms);
+    if (!after) return take_back("its figure could not be read: " + after.error().message);
+    const SuggestionJudgement judgement = judge(*run.suggestion.measure, run.before.figure, after->figure);
+    run.trial.measured = judgement.comparison;
+    for (std::size_t i = 0; i < run.suggestion.guards.size(); ++i) {
+        const SuggestionJudgement guard = judge(run.suggestion.guards[i], run.before.guards[i], after->guards[i]);
+        run.trial.guards.push_back(guard.comparison);
+        if (guard.effect == SuggestionEffect::worse) return take_back(describe(guard));
+    }
+    if (judgement.effect == SuggestionEffect::better) return keep(SuggestionVerdict::kept, describe(judgement));
+    if (judgement.effect == SuggestionEffect::unknown) run.trial.verdict = SuggestionVerdict::undecided;
+    take_back(describe(judgement));
+}
+
+void Suggestions::Engine::take_back(std::string reason) {
+    Run& run = *current;
+    const bool is_undecided = run.trial.verdict == SuggestionVerdict::undecided;
+    if (!run.action.undo || run.suggestion.lasts == SuggestionLasts::moment)
+        return keep(is_undecided ? SuggestionVerdict::undecided : SuggestionVerdict::ineffective,
+                    std::move(reason) + "; there is nothing to take back");
+    run.action.undo(run.suggestion.target, run.former,
+                    [weak = weak_from_this(), is_undecided, reason = std::move(reason)](Result<void> undone) {
+                        const auto self = weak.lock();
+                        if (!self) return;
+                        self->post([&engine = *self, is_undecided, reason, undone = std::move(undone)] {
+                            engine.current->trial.inForce = !undone;
+                            if (!undone)
+                                engine.keep(SuggestionVerdict::failed,
+                                            reason + "; it could not be taken back: " + undone.error().message);
+                            else
+                                engine.keep(is_undecided ? SuggestionVerdict::undecided : SuggestionVerdict::undone,
+                                            reason + "; it was taken back");
+                        });
+                    });
+}
+
+void Suggestions::Engine::keep(SuggestionVerdict verdict, std::string reason) {
+    current->trial.verdict = verdict;
+    current->trial.reason = std::move(reason);
+    finish();
+}
+
+void Suggestions::Engine::fail_trial(std::string reason) {
+    if (current->trial.number == 0) {
+        current->trial.verdict = SuggestionVerdict::failed;
+        if (const auto added = past.add(current->trial, {}); !added)
+            log(LogLevel::warning, "suggestions", "a trial is not recorded: " + added.error().message);
+    }
+    keep(SuggestionVerdict::failed, std::move(reason));
+}
+
+void Suggestions::Engine::finish() {
+    const std::unique_ptr<Run> run = std::move(current);
+    run->trial.endedAt = host.clock.wall_ms();
+    past.update(run->trial);
+    {
+        const std::lock_guard lock(mutex);
+        if (--busy_targets[run->suggestion.target] == 0) busy_targets.erase(run->suggestion.target);
+    }
+    tell(run->trial);
+    Group& group = *run->group;
+    group.outcome.trials.push_back(run->trial);
+    if (group.outcome.trials.size() == group.count) group.done(std::move(group.outcome));
+    post([this] { next(); });
+}
+
+void Suggestions::Engine::interrupt(Run& run) {
+    if (run.is_applied) {
+        run.trial.reason = "Pillion ended before it was measured";
+        run.trial.verdict = SuggestionVerdict::interrupted;
+        run.trial.inForce = run.suggestion.lasts == SuggestionLasts::forever;
+        if (run.trial.inForce && run.action.undo) {
+            // Whoever answers later than this finds the trial recorded as in force, and the next start undoes it.
+            const auto undone = std::make_shared<std::atomic<bool>>(false);
+            run.action.undo(run.suggestion.target, run.former,
+                            [undone](const Result<void>& result) { *undone = result.has_value(); });
+            run.trial.inForce = !*undone;
+        }
+        if (!run.trial.inForce) run.trial.reason += "; it was taken back";
+    } else {
+        run.trial.reason = "Pillion ended before it was applied";
+        run.trial.verdict = SuggestionVerdict::interrupted;
+    }
+    run.trial.endedAt = host.clock.wall_ms();
+    if (run.trial.number > 0) past.update(run.trial);
+}
+
+void Suggestions::Engine::stop() {
+    std::deque<std::unique_ptr<Run>> left;
+    {
+        std::unique_lock lock(mutex);
+        if (std::exchange(is_stopped, true)) return;
+        host.timers.cancel(automatic_timer);
+        queued_steps.clear();
+        changed.wait(lock, [this] { return !is_working; });
+        left = std::move(waiting);
+    }
+    if (current) left.push_front(std::move(current));
+    for (const auto& run : left) {
+        interrupt(*run);
+        Group& group = *run->group;
+        group.outcome.trials.push_back(run->trial);
+        if (group.outcome.trials.size() == group.count) group.done(std::move(group.outcome));
+    }
+    if (is_recording && host.set_recording) host.set_recording(false);
+    is_recording = false;
+}
+
+} // namespace pillion

@@ -1,0 +1,212 @@
+#include "modules/suggestions/suggestions.h"
+
+#include "ipc/base/log.h"
+#include "ipc/nearest.h"
+#include "modules/suggestions/suggestion_engine.h"
+#include "modules/suggestions/suggestion_rules.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pillion {
+
+namespace {
+
+bool failed_to_prove_itself(const SuggestionTrial& trial) {
+    return trial.verdict == SuggestionVerdict::undone || trial.verdict == SuggestionVerdict::ineffective ||
+           trial.verdict == SuggestionVerdict::failed;
+}
+
+} // namespace
+
+Result<void> check_suggestions_config(const SuggestionsConfig& config) {
+    if (config.settleMs > config.windowMs)
+        return fail(ErrorCode::invalid_params,
+                    "settleMs is " + std::to_string(config.settleMs) + ", longer than windowMs, " +
+                        std::to_string(config.windowMs) + ": a change that settles so long needs a longer window",
+                    "/settleMs");
+    return {};
+}
+
+Suggestions::Suggestions(Host host) : engine_(std::make_shared<Engine>(std::move(host))) {}
+
+Suggestions::~Suggestions() { stop(); }
+
+void Suggestions::add_schema(Store& store) { SuggestionHistory::add_schema(store); }
+
+void Suggestions::add_action(std::string kind, SuggestionAction action) {
+    engine_->actions[std::move(kind)] = std::move(action);
+}
+
+void Suggestions::configure(const SuggestionsConfig& config) {
+    const std::lock_guard lock(engine_->mutex);
+    engine_->config = config;
+}
+
+void Suggestions::begin() { engine_->arm_automatic(); }
+
+Result<std::vector<SuggestionOffer>> Suggestions::list() {
+    engine_->recover();
+    return engine_->offers();
+}
+
+void Suggestions::apply(const SuggestionRequest& request, const Progress& progress, Done done) {
+    engine_->recover();
+    if (const auto admitted = engine_->admit(request, false, progress, done); !admitted)
+        done(std::unexpected(admitted.error()));
+}
+
+Result<std::vector<SuggestionTrial>> Suggestions::history() {
+    engine_->recover();
+    return engine_->past.trials();
+}
+
+void Suggestions::stop() { engine_->stop(); }
+
+Result<std::vector<SuggestionOffer>> Suggestions::Engine::offers() {
+    const std::vector<SuggestionTrial> trials = past.trials().value_or(std::vector<SuggestionTrial>{});
+    std::vector<SuggestionOffer> offers;
+    for (Suggestion& suggestion : advise(host.situation())) {
+        SuggestionOffer& offer = offers.emplace_back();
+        offer.applies_itself = suggestion.measure.has_value() && actions.contains(suggestion.kind);
+        const auto last = std::ranges::find(trials, suggestion.id, &SuggestionTrial::id);
+        if (last != trials.end()) offer.last_trial = *last;
+        offer.suggestion = std::move(suggestion);
+    }
+    return offers;
+}
+
+// Why this one cannot be tried now. mutex is held.
+Result<void> Suggestions::Engine::refuse(const SuggestionOffer& offer) const {
+    const Suggestion& suggestion = offer.suggestion;
+    if (!offer.applies_itself)
+        return fail(ErrorCode::failed_precondition, suggestion.id + " cannot be applied by Pillion itself", "/id",
+                    suggestion.configuration);
+    if (busy_targets.contains(suggestion.target))
+        return fail(ErrorCode::conflict, "another suggestion for the same " + suggestion.target + " is being tried",
+                    "/id");
+    if (waiting.size() >= waiting_max)
+        return fail(ErrorCode::exhausted, std::to_string(waiting_max) + " suggestions are waiting to be tried", "/id");
+    return {};
+}
+
+Result<void> Suggestions::Engine::admit(const SuggestionRequest& request, bool is_automatic, const Progress& progress,
+                                        Done done) {
+    std::vector<SuggestionOffer> offered = PILLION_TRY(offers());
+    if (!request.all) {
+        NearestName nearest(request.id);
+        for (const SuggestionOffer& offer : offered) nearest.consider(offer.suggestion.id);
+        const std::string hint(nearest.best());
+        std::erase_if(offered, [&](const SuggestionOffer& offer) { return offer.suggestion.id != request.id; });
+        if (offered.empty())
+            return fail(ErrorCode::not_found,
+                        "nothing calls for \"" + request.id.substr(0, 160) + "\" now" +
+                            (hint.empty() ? "" : "; did you mean \"" + hint + "\"?"),
+                        "/id", hint);
+    }
+    const auto group = std::make_shared<Group>();
+    group->progress = progress;
+    {
+        const std::lock_guard lock(mutex);
+        if (is_stopped) return fail(ErrorCode::unavailable, "Pillion is ending: nothing is tried any more");
+        std::vector<std::unique_ptr<Run>> admitted;
+        for (SuggestionOffer& offer : offered) {
+            const auto& last = offer.last_trial;
+            const bool is_too_soon = request.all && !request.again && last && failed_to_prove_itself(*last) &&
+                                     last->beganAt + config.retryMs > host.clock.wall_ms();
+            auto refused = is_too_soon ? fail(ErrorCode::failed_precondition,
+                                              "it did not prove itself lately: " + last->reason)
+                                       : refuse(offer);
+            if (!refused && !request.all) return refused;
+            if (!refused) {
+                group->outcome.skipped.push_back({offer.suggestion.id, refused.error().message});
+                continue;
+            }
+            auto run = std::make_unique<Run>();
+            const Suggestion& suggestion = run->suggestion = std::move(offer.suggestion);
+            run->trial = {.id = suggestion.id,
+                          .kind = suggestion.kind,
+                          .target = suggestion.target,
+                          .title = suggestion.title,
+                          .automatic = is_automatic,
+                          .lasts = suggestion.lasts,
+                          .configuration = suggestion.configuration,
+                          .beganAt = host.clock.wall_ms()};
+            run->action = actions.at(suggestion.kind);
+            run->window_ms = request.window_ms.value_or(config.windowMs);
+            run->settle_ms = std::min(config.settleMs, run->window_ms);
+            run->group = group;
+            admitted.push_back(std::move(run));
+        }
+        group->count = admitted.size();
+        if (group->count > 0) group->done = std::move(done);
+        // Of one request several may change the same target: they take turns.
+        for (auto& run : admitted) {
+            ++busy_targets[run->suggestion.target];
+            waiting.push_back(std::move(run));
+        }
+    }
+    if (group->count == 0)
+        done(std::move(group->outcome));
+    else
+        post([this] { next(); });
+    return {};
+}
+
+// What was under way when an earlier process ended without a word.
+void Suggestions::Engine::recover() {
+    std::call_once(recover_once, [this] {
+        auto orphans = past.take_orphans(host.is_alive, host.clock.wall_ms());
+        if (!orphans) {
+            log(LogLevel::warning, "suggestions", "earlier trials could not be read: " + orphans.error().message);
+            return;
+        }
+        for (SuggestionHistory::Orphan& orphan : *orphans) {
+            const auto action = actions.find(orphan.trial.kind);
+            if (!orphan.trial.inForce || action == actions.end() || !action->second.undo) continue;
+            action->second.undo(orphan.trial.target, orphan.former,
+                                [weak = weak_from_this(), trial = orphan.trial](const Result<void>& undone) mutable {
+                                    const auto self = weak.lock();
+                                    if (!self) return;
+                                    trial.inForce = !undone;
+                                    trial.reason += undone ? "; it was taken back"
+                                                           : "; it could not be taken back: " + undone.error().message;
+                                    self->past.update(trial);
+                                    self->tell(trial);
+                                });
+        }
+    });
+}
+
+void Suggestions::Engine::arm_automatic() {
+    const std::lock_guard lock(mutex);
+    if (!config.automatic || is_stopped) return;
+    automatic_timer = host.timers.after_ms(config.automaticMs, [weak = weak_from_this()] {
+        if (const auto self = weak.lock())
+            self->post([&engine = *self] {
+                engine.try_best();
+                engine.arm_automatic();
+            });
+    });
+}
+
+// The most promising one that gives nothing up and was not tried lately, if nothing else is being tried.
+void Suggestions::Engine::try_best() {
+    recover();
+    SuggestionsConfig now_config;
+    {
+        const std::lock_guard lock(mutex);
+        if (!busy_targets.empty()) return;
+        now_config = config;
+    }
+    const auto offered = offers();
+    if (!offered) return;
+    for (const SuggestionOffer& offer : *offered) {
+        if (!offer.applies_itself || offer.suggestion.complexity != SuggestionComplexity::low) continue;
+        if (offer.last_trial && offer.last_trial->beganAt + now_config.retryMs > host.clock.wall_ms()) continue;
+        const auto admitted = admit({.id = offer.suggestion.id}, true, {}, [](const Result<SuggestionOutcome>&) {});
+        if (admitted) return;
+    }
+}
+
+} // namespace pillion
