@@ -219,8 +219,13 @@ CacheValuePtr Cache::open_record(const WalkPointer& walk, TierGate& gate, const 
             opened = CacheValue{decoded->meta, std::string(decoded->payload)};
     }
     if (!opened) {
-        outcome = opened.error().code == ErrorCode::corrupt ? "corrupt" : "error";
-        if (opened.error().code == ErrorCode::corrupt) set_aside(*walk, gate, sealed, opened.error());
+        // Intact, encrypted and shared: another machine's, whose key is another. It is not ours to remove.
+        const bool is_foreign = decoded && decoded->meta.key_id != 0 && gate.is_shared();
+        const bool is_damaged = opened.error().code == ErrorCode::corrupt && !is_foreign;
+        outcome = is_damaged ? "corrupt" : "error";
+        if (is_damaged) set_aside(*walk, gate, sealed, opened.error());
+        if (is_foreign)
+            tell(CacheTrouble{"unreadable", gate.name(), walk->space->name, walk->key.text(), opened.error().message});
         return nullptr;
     }
     auto value = std::make_shared<CacheValue>(std::move(*opened));

@@ -226,10 +226,12 @@ struct CacheTroublePayload {
     std::optional<std::string> key;
     std::string detail;
 };
-PILLION_WIRE(CacheTroublePayload, PILLION_FIELD(kind, "tierDown, tierUp, tierFull, damaged, corrupt or journal."),
-             PILLION_FIELD(where, "The tier or file."),
-             PILLION_FIELD_AS(space, "namespace", "The namespace concerned."), PILLION_FIELD(key, "The key concerned."),
-             PILLION_FIELD(detail, "What happened."))
+PILLION_WIRE(
+    CacheTroublePayload,
+    PILLION_FIELD(kind,
+                  "tierDown, tierUp, tierFull, damaged, corrupt, unreadable (encrypted with another key) or journal."),
+    PILLION_FIELD(where, "The tier or file."), PILLION_FIELD_AS(space, "namespace", "The namespace concerned."),
+    PILLION_FIELD(key, "The key concerned."), PILLION_FIELD(detail, "What happened."))
 
 inline constexpr Event cache_trouble_event = event<CacheTroublePayload>("cache.trouble", "cache", EventKind::change,
                                                                         "Something about the cache needs attention.");

@@ -164,7 +164,7 @@ struct CacheNotice {
 
 // Something that somebody should know: a tier that went down or came back, a record that could not be read.
 struct CacheTrouble {
-    std::string kind{}; // "tierDown", "tierUp", "tierFull", "damaged", "corrupt", "journal"
+    std::string kind{}; // "tierDown", "tierUp", "tierFull", "damaged", "corrupt", "unreadable", "journal"
     std::string where{};
     std::string space{};
     std::string key{};

@@ -71,7 +71,6 @@ void RemoteListener::run() {
         ear_->close();
         if (is_stopping()) break;
         was_deaf = true;
-        heard_({.uncertain = true});
     }
 }
 

@@ -11,7 +11,7 @@
 //   there is none, calls fail at once with -32005 until the next attempt is due; the pause between attempts doubles,
 //   with jitter, from `backoffMsMin` to `backoffMsMax`. probe() does not wait for it.
 // - Invalidations of others are heard on a connection of their own. Where that was lost, `uncertain` is said when it is
-//   noticed, and again when it is back. What could not be announced is announced after the next connection.
+//   back: until then nobody else's writes could be heard, and what is held here goes on being served. What could not be announced is announced after the next connection.
 // - No password appears in any text.
 //
 // Durability: Redis keeps what it is configured to keep. PostgreSQL commits without waiting for its disk

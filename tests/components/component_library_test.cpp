@@ -6,6 +6,7 @@
 #include <deque>
 #include <fstream>
 #include <mutex>
+#include <sys/stat.h>
 #include <thread>
 
 using namespace pillion;
@@ -86,7 +87,7 @@ TEST_CASE("a library that takes too long to be made fails in time and is ended w
     ComponentFixture fixture;
     const TemporaryFolder folder;
     const std::string gate = folder.path() + "/gate";
-    std::ofstream(gate) << "closed";
+    REQUIRE(mkfifo(gate.c_str(), 0600) == 0);
     std::mutex mutex;
     std::condition_variable is_queued;
     std::deque<std::function<void()>> work;
@@ -116,7 +117,7 @@ TEST_CASE("a library that takes too long to be made fails in time and is ended w
     fixture.timers.advance_ms(500);
     CHECK(why == "component \"app\": was not ready within 500 ms: its create() has not returned");
     CHECK(components.find("app")->state == stopping);
-    std::filesystem::remove(gate);
+    std::ofstream(gate) << "open"; // waits until it is read
     creating.join();
     fixture.settle();
     run_next(); // destroy()
