@@ -117,7 +117,7 @@ TEST_CASE("a library that takes too long to be made fails in time and is ended w
     fixture.timers.advance_ms(500);
     CHECK(why == "component \"app\": was not ready within 500 ms: its create() has not returned");
     CHECK(components.find("app")->state == stopping);
-    std::ofstream(gate) << "open"; // waits until it is read
+    const std::ofstream opened(gate); // waits until it is read
     creating.join();
     fixture.settle();
     run_next(); // destroy()
