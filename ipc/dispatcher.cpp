@@ -235,6 +235,8 @@ bool Dispatcher::run_direct(const Method& method, const Message& message, Buffer
     } else if (call.id_.empty()) {
         out.truncate(start);
     }
+    if (trace_.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+        trace(TraceStep::direct, call, call.received_ns_, out.size() - start, !done);
     // The next call begins where this one ended: one look at the clock for both.
     const std::int64_t now_ns = host_.clock.now_ns();
     method.stats->latency_ns.record_as_only_writer(static_cast<std::uint64_t>(now_ns - call.received_ns_));

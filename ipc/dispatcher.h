@@ -11,6 +11,7 @@
 #pragma once
 
 #include "ipc/base/memory_pools.h"
+#include "ipc/base/trace.h"
 #include "ipc/call.h"
 #include "ipc/frame_writer.h"
 #include "ipc/message.h"
@@ -92,6 +93,8 @@ class Dispatcher final : public CallSink {
     void set_response_handler(std::function<bool(const Message&)> handler) { response_handler_ = std::move(handler); }
     // On the reader thread, whenever the answers of direct calls have been handed to the outbox.
     void set_flushed_handler(std::function<void()> handler) { flushed_handler_ = std::move(handler); }
+    // Tells the sink of every request, until it is null again. It may be told of one more just then. Any thread.
+    void set_trace(TraceSink* sink) { trace_.store(sink, std::memory_order_release); }
 
     ResponseCache& cache() { return cache_; }
     const WorkerPool& workers() const { return workers_; }
@@ -137,6 +140,9 @@ class Dispatcher final : public CallSink {
     void leave_batch(const std::shared_ptr<BatchReply>& batch, Buffer* response);
     void answer_error(const Message& message, const Error& error, const std::shared_ptr<BatchReply>& batch,
                       Buffer* inline_out);
+    // When a step begins that is traced; 0 while nobody traces.
+    std::int64_t trace_begin() const { return trace_.load(std::memory_order_acquire) ? host_.clock.now_ns() : 0; }
+    void trace(TraceStep step, const Call& call, std::int64_t begun_ns, std::size_t result_bytes, bool failed) const;
     void track(const CallPtr& call);
     void untrack(const Call& call);
 
@@ -151,6 +157,7 @@ class Dispatcher final : public CallSink {
     std::string key_;                  // cache key being made; the reader thread's
     std::function<bool(const Message&)> response_handler_;
     std::function<void()> flushed_handler_;
+    std::atomic<TraceSink*> trace_{nullptr};
     Histogram batch_sizes_;
     ResponseCache cache_;
 

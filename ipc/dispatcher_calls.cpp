@@ -104,6 +104,7 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
         Call& call = direct_call_;
         call.method_ = &method;
         call.id_ = message.id;
+        call.name_ = message.method;
         call.params_ = message.params;
         call.meta_ = meta;
         call.batch_ = batch;
@@ -125,10 +126,14 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
                                  "leave onlyIfCached out to have it made"},
                                 batch, nullptr);
     }
+    const std::int64_t begun_ns = trace_begin();
     const CallPtr call = make_call(method, message, batch);
     track(call);
-    if (cached) return join_flight(call, key_);
-    dispatch(call);
+    if (cached)
+        join_flight(call, key_);
+    else
+        dispatch(call);
+    if (begun_ns != 0) trace(TraceStep::received, *call, begun_ns, 0, false);
 }
 
 bool Dispatcher::serve_from_cache(const Method& method, Call& call, const std::string& key, bool& refresh) {
@@ -155,6 +160,8 @@ bool Dispatcher::serve_from_cache(const Method& method, Call& call, const std::s
         append_response(call, std::string_view(kept->json), origin, out_);
     }
     method.stats->latency_ns.record(static_cast<std::uint64_t>(host_.clock.now_ns() - call.received_ns()));
+    if (trace_.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+        trace(TraceStep::direct, call, call.received_ns(), kept->json.size(), false);
     return true;
 }
 
@@ -225,8 +232,11 @@ void Dispatcher::dispatch(const CallPtr& call) {
 
 void Dispatcher::run_pooled(const CallPtr& call) {
     if (call->is_answered()) return; // cancelled while it waited
+    const std::int64_t begun_ns = trace_begin();
     Buffer result(host_.pools.buffers);
-    if (auto done = run_into(call->method(), *call, result); !done)
+    auto done = run_into(call->method(), *call, result);
+    if (begun_ns != 0) trace(TraceStep::run, *call, begun_ns, result.size(), !done);
+    if (!done)
         call->answer(std::move(done).error());
     else
         call->answer(result.view());
@@ -256,7 +266,23 @@ void Dispatcher::append_response(const Call& call, const Result<std::string_view
     append_error(call.id(), appended.error(), out);
 }
 
+void Dispatcher::trace(TraceStep step, const Call& call, std::int64_t begun_ns, std::size_t result_bytes,
+                       bool failed) const {
+    TraceSink* const sink = trace_.load(std::memory_order_acquire);
+    if (sink == nullptr) return;
+    sink->record({.step = step,
+                  .call = &call,
+                  .method = call.name().empty() ? call.method().name : call.name(),
+                  .received_ns = call.received_ns(),
+                  .begun_ns = begun_ns,
+                  .ended_ns = host_.clock.now_ns(),
+                  .params_bytes = call.params().size(),
+                  .result_bytes = result_bytes,
+                  .failed = failed});
+}
+
 void Dispatcher::answered(Call& call, const Result<std::string_view>& result) {
+    const std::int64_t begun_ns = trace_begin();
     TimerId deadline;
     {
         const std::lock_guard lock(call.mutex_);
@@ -289,6 +315,7 @@ void Dispatcher::answered(Call& call, const Result<std::string_view>& result) {
         }
     }
     call.method().stats->latency_ns.record(static_cast<std::uint64_t>(host_.clock.now_ns() - call.received_ns()));
+    if (begun_ns != 0) trace(TraceStep::answered, call, begun_ns, result ? result->size() : 0, !result);
     untrack(call);
 }
 
