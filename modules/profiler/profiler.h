@@ -36,12 +36,12 @@ struct ProfileRequest {
 struct ProfileState {
     ProfileKind kind = ProfileKind::cpu;
     bool running = false;
-    std::int64_t hz = 0;          // 0 for requests
-    std::int64_t began_at_ms = 0; // since the Unix epoch
-    std::int64_t duration_ms = 0; // wanted
-    std::int64_t recorded_ms = 0; // so far
-    std::uint64_t recorded = 0;   // samples, or steps of requests
-    std::uint64_t dropped = 0;    // for want of room
+    std::int64_t hz = 0;         // 0 for requests
+    std::int64_t beganAt = 0;    // since the Unix epoch
+    std::int64_t durationMs = 0; // wanted
+    std::int64_t recordedMs = 0; // so far
+    std::uint64_t recorded = 0;  // samples, or steps of requests
+    std::uint64_t dropped = 0;   // for want of room
 };
 
 // What a recording holds: that of its kind.

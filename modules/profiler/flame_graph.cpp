@@ -1,0 +1,177 @@
+// The flame graph of Brendan Gregg: one box a function, as wide as the samples it or what it called was seen in,
+// standing on its caller; siblings are merged and sorted by name, so left to right means nothing. The second row is the
+// threads' names. The hue tells the module: warm for the program itself, green for libraries, grey for threads; a
+// function keeps its shade from graph to graph, because it is a hash of its name.
+#include "modules/profiler/flame_graph.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+namespace pillion {
+
+namespace {
+
+constexpr double width = 1200, margin = 10, row = 17, head = 66, foot = 14;
+constexpr double character_width = 6.7; // of 11 px monospace, and a little
+constexpr double narrowest = 0.3;       // boxes that nobody could see are left out
+
+enum class Hue : std::uint8_t { plain, own, library };
+
+struct Box {
+    std::uint64_t samples = 0;
+    std::uint64_t self = 0;
+    Hue hue = Hue::plain;
+    std::map<std::string, std::unique_ptr<Box>, std::less<>> above;
+
+    Box& child(const std::string& name, Hue its_hue) {
+        auto& slot = above[name];
+        if (!slot) slot = std::make_unique<Box>();
+        slot->hue = its_hue;
+        return *slot;
+    }
+};
+
+std::string decimal(double number) {
+    char text[32];
+    const int n = std::snprintf(text, sizeof text, "%.1f", number);
+    return {text, static_cast<std::size_t>(n)};
+}
+
+// Text of an XML document: markup escaped, what XML cannot hold replaced.
+std::string escaped(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        if (c == '&')
+            result += "&amp;";
+        else if (c == '<')
+            result += "&lt;";
+        else if (c == '>')
+            result += "&gt;";
+        else if (c == '"')
+            result += "&quot;";
+        else
+            result += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
+    }
+    return result;
+}
+
+std::string colour(std::string_view name, Hue hue) {
+    if (hue == Hue::plain) return "#c9ccd1";
+    std::uint32_t hash = 2166136261u; // FNV-1a
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+    const unsigned tone = hash % 32, light = hash / 32 % 10;
+    const std::string degrees = std::to_string(hue == Hue::own ? 14 + tone : 90 + tone * 2);
+    return "hsl(" + degrees + (hue == Hue::own ? ",85%," : ",38%,") + std::to_string(62 + light) + "%)";
+}
+
+class Drawing {
+  public:
+    explicit Drawing(const CpuProfile& profile) : profile_(profile) {
+        for (const ProfiledStack& stack : profile.stacks) add(stack);
+    }
+
+    std::string draw() {
+        const double pixels = (width - 2 * margin) / static_cast<double>(std::max<std::uint64_t>(1, root_.samples));
+        height_ = head + row * static_cast<double>(depth_of(root_, pixels)) + foot;
+        begin();
+        draw_box("all", root_, margin, 0, pixels);
+        svg_ += "</svg>\n";
+        return std::move(svg_);
+    }
+
+  private:
+    void add(const ProfiledStack& stack) {
+        const std::string_view program = own_module();
+        root_.samples += stack.samples;
+        Box* box = &root_.child(profile_.threads[stack.thread].name, Hue::plain);
+        box->samples += stack.samples;
+        for (const std::uint32_t frame : stack.frames) {
+            const ProfiledFunction& function = profile_.functions[frame];
+            const Hue hue = function.module.empty() ? Hue::plain : function.module == program ? Hue::own : Hue::library;
+            box = &box->child(function.name, hue);
+            box->samples += stack.samples;
+        }
+        box->self += stack.samples;
+    }
+
+    // A library is called *.so or *.so.N.
+    std::string_view own_module() const {
+        for (const ProfiledFunction& function : profile_.functions)
+            if (!function.module.empty() && function.module.find(".so") == std::string::npos) return function.module;
+        return {};
+    }
+
+    static std::size_t depth_of(const Box& box, double pixels) {
+        std::size_t deepest = 0;
+        for (const auto& [name, above] : box.above)
+            if (static_cast<double>(above->samples) * pixels >= narrowest)
+                deepest = std::max(deepest, depth_of(*above, pixels));
+        return deepest + 1;
+    }
+
+    std::string share(std::uint64_t samples) const {
+        return decimal(100.0 * static_cast<double>(samples) /
+                       static_cast<double>(std::max<std::uint64_t>(1, root_.samples))) +
+               " %";
+    }
+
+    std::string summary() const {
+        std::string text = std::to_string(root_.samples) + " samples at " + std::to_string(profile_.hz) + " Hz in " +
+                           decimal(static_cast<double>(profile_.recorded_ms) / 1000) +
+                           " s: " + decimal(profile_.cpu_ms(root_.samples)) + " ms of processor time, " +
+                           std::to_string(profile_.threads.size()) +
+                           (profile_.threads.size() == 1 ? " thread" : " threads");
+        if (profile_.dropped > 0) text += "; " + std::to_string(profile_.dropped) + " samples found no room";
+        return text;
+    }
+
+    void begin() {
+        const std::string w = decimal(width), h = decimal(height_);
+        svg_ = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + w +
+               "\" height=\"" + h + "\" viewBox=\"0 0 " + w + " " + h +
+               "\" role=\"img\" aria-label=\"Flame graph\">\n" +
+               "<style>text{font:11px ui-monospace,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;fill:#1b1d20}"
+               ".t{font:600 17px system-ui,sans-serif}.s{font:12px system-ui,sans-serif;fill:#5a5f66}"
+               "g:hover rect{stroke:#1b1d20;stroke-width:1}</style>\n"
+               "<rect width=\"100%\" height=\"100%\" fill=\"#fbfaf8\"/>\n"
+               "<text class=\"t\" x=\"10\" y=\"26\">Flame graph: where processor time went</text>\n"
+               "<text class=\"s\" x=\"10\" y=\"46\">" +
+               escaped(summary()) +
+               "</text>\n<text class=\"s\" x=\"1190\" y=\"26\" text-anchor=\"end\">orange: the program, green: "
+               "libraries</text>\n";
+    }
+
+    void draw_box(const std::string& name, const Box& box, double x, std::size_t level, double pixels) {
+        const double box_width = static_cast<double>(box.samples) * pixels;
+        if (box_width < narrowest) return;
+        const double y = height_ - foot - row * static_cast<double>(level + 1);
+        svg_ += "<g><title>" + escaped(name) + "\n" + std::to_string(box.samples) + " samples, " + share(box.samples) +
+                ", " + decimal(profile_.cpu_ms(box.samples)) + " ms; itself " + share(box.self) + "</title><rect x=\"" +
+                decimal(x) + "\" y=\"" + decimal(y) + "\" width=\"" + decimal(std::max(box_width - 0.5, narrowest)) +
+                "\" height=\"" + decimal(row - 1) + "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
+        const auto room = static_cast<std::size_t>(std::max(0.0, (box_width - 7) / character_width));
+        if (room >= 3) {
+            const std::string label = name.size() <= room ? name : name.substr(0, room - 2) + "..";
+            svg_ += "<text x=\"" + decimal(x + 3) + "\" y=\"" + decimal(y + 12) + "\">" + escaped(label) + "</text>";
+        }
+        svg_ += "</g>\n";
+        for (const auto& [child_name, child] : box.above) {
+            draw_box(child_name, *child, x, level + 1, pixels);
+            x += static_cast<double>(child->samples) * pixels;
+        }
+    }
+
+    const CpuProfile& profile_;
+    Box root_;
+    double height_ = 0;
+    std::string svg_;
+};
+
+} // namespace
+
+std::string flame_graph(const CpuProfile& profile) { return Drawing(profile).draw(); }
+
+} // namespace pillion

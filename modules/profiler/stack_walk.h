@@ -1,0 +1,29 @@
+// Return addresses of a thread that a signal has interrupted. Async-signal-safe: no allocation, no lock, and memory is
+// read by a system call that fails where there is none, so that no frame pointer, however wrong, can end the process.
+// Any thread, in a signal handler.
+#pragma once
+
+#include "ipc/base/error.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace pillion {
+
+// Where the program's own code lies: it keeps frame pointers, libraries need not.
+struct StackWalker {
+    std::uint64_t code_begin = 0;
+    std::uint64_t code_end = 0;
+};
+// -32005 where stacks cannot be read.
+Result<StackWalker> create_stack_walker();
+
+struct StackWalk {
+    std::uint8_t depth = 0;
+    bool is_cut = false; // there were more frames than room
+};
+// Addresses innermost first, from a handler's ucontext_t.
+StackWalk walk_stack(const void* context, std::span<std::uint64_t> addresses, const StackWalker& walker);
+
+} // namespace pillion
