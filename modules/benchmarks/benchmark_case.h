@@ -16,17 +16,18 @@ class BenchmarkCase {
     virtual ~BenchmarkCase() = default;
     // Once, before the first operation; what it makes goes with the case.
     virtual Result<void> prepare() { return {}; }
+    // Before each run, outside of what is measured.
+    virtual Result<void> begin_run() { return {}; }
     // Does it once; the nanoseconds that count.
     virtual Result<double> operate() = 0;
-    // What is measured beside its time may be told apart: operations one after the other in one run.
-    virtual bool is_long() const { return false; } // then a run is one operation
 };
 
 // What cases are made of.
 struct BenchmarkSurroundings {
     const Benchmarks::Host& host;
-    std::string folder; // a temporary one, removed afterwards
-    std::int64_t timeout_ms = 0;
+    std::string folder;          // a temporary one, removed afterwards
+    std::int64_t timeout_ms = 0; // of one operation
+    std::function<bool()> is_cancelled{};
 };
 
 // A case of the catalogue.
@@ -61,6 +62,7 @@ std::vector<BenchmarkDeclaration> memory_benchmarks();
 std::vector<BenchmarkDeclaration> filesystem_benchmarks();
 std::vector<BenchmarkDeclaration> database_benchmarks();
 std::vector<BenchmarkDeclaration> cache_benchmarks();
+std::vector<BenchmarkDeclaration> memory_store_benchmarks(); // those of cache that need no process of their own
 // What the user names.
 std::unique_ptr<BenchmarkCase> command_benchmark(std::vector<std::string> command, const BenchmarkSurroundings&);
 std::unique_ptr<BenchmarkCase> method_benchmark(std::string method, std::string params, const BenchmarkSurroundings&);

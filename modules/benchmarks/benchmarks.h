@@ -52,7 +52,7 @@ struct BenchmarkMachine {
 };
 
 struct BenchmarkBuild {
-    std::string fingerprint; // of the program's file: its build id, or a hash of its bytes
+    std::string fingerprint; // a hash of the bytes of the program's file
     std::string version;
     std::string compiler;
 };
