@@ -40,7 +40,7 @@ struct ComponentSituation {
     bool is_ready = false;
     bool is_critical = false;
     bool is_eager = false;
-    bool is_process = false;   // its end gives memory back
+    bool is_process = false;     // its end gives memory back
     bool is_depended_on = false; // by something that is loaded
     std::int64_t uses = 0;
     std::int64_t unused_ms = 0; // since the last use, or since it became ready
@@ -61,7 +61,7 @@ struct MethodSituation {
     std::string backend{};
     std::string method{};
     std::uint64_t calls = 0;
-    std::uint64_t repeats = 0;       // with params that had been asked before
+    std::uint64_t repeats = 0;        // with params that had been asked before
     std::uint64_t contradictions = 0; // repeats that were answered otherwise than before
     double p50_ms = 0;
 };

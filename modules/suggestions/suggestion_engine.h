@@ -52,7 +52,8 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     void stop();
 
     // suggestion_trials.cpp
-    void post(std::function<void()> step);
+    // False when everything has ended: then it will not run.
+    bool post(std::function<void()> step);
     void work();
     void after_ms(std::int64_t ms, std::function<void(Engine&)> step);
     void next();

@@ -13,7 +13,7 @@ namespace {
 constexpr const char* columns = "number, id, kind, target, title, verdict, reason, in_force, automatic, lasts,"
                                 " configuration, began_at, ended_at, figure, unit, better, before_samples,"
                                 " before_median, before_low, before_high, after_samples, after_median, after_low,"
-                                " after_high, shift, shift_low, shift_high, probability, effect_min, owner, former";
+                                " after_high, shift, shift_low, shift_high, probability, effect_min, owner";
 
 std::string text_of(const Statement& row, int column) { return std::string(row.text(column)); }
 
@@ -93,17 +93,15 @@ Result<void> write_progress(Database& database, const SuggestionTrial& trial) {
     return update.run();
 }
 
-Result<std::int64_t> insert(Database& database, const SuggestionTrial& trial, const std::string& owner,
-                            const std::string& former) {
+Result<std::int64_t> insert(Database& database, const SuggestionTrial& trial, const std::string& owner) {
     Statement statement = PILLION_TRY(database.prepare(
         "INSERT INTO suggestion_trial (id, kind, target, title, verdict, reason, in_force, automatic, lasts,"
-        " configuration, began_at, owner, former) VALUES (?, ?, ?, ?, ?, '', 0, ?, ?, ?, ?, ?, ?)"));
+        " configuration, began_at, owner) VALUES (?, ?, ?, ?, ?, '', 0, ?, ?, ?, ?, ?)"));
     PILLION_TRY(statement
                     .with(std::string_view(trial.id), std::string_view(trial.kind), std::string_view(trial.target),
                           std::string_view(trial.title), static_cast<std::int64_t>(trial.verdict),
                           std::int64_t{trial.automatic}, static_cast<std::int64_t>(trial.lasts),
-                          std::string_view(trial.configuration), trial.beganAt, std::string_view(owner),
-                          std::string_view(former))
+                          std::string_view(trial.configuration), trial.beganAt, std::string_view(owner))
                     .run());
     const std::int64_t number = database.last_row_id();
     Statement oldest = PILLION_TRY(database.prepare(
@@ -122,15 +120,15 @@ void SuggestionHistory::add_schema(Store& store) {
                       " lasts INTEGER, configuration TEXT, began_at INTEGER, ended_at INTEGER, figure TEXT, unit TEXT,"
                       " better INTEGER, before_samples INTEGER, before_median REAL, before_low REAL, before_high REAL,"
                       " after_samples INTEGER, after_median REAL, after_low REAL, after_high REAL, shift REAL,"
-                      " shift_low REAL, shift_high REAL, probability REAL, effect_min REAL, owner TEXT, former TEXT);"});
+                      " shift_low REAL, shift_high REAL, probability REAL, effect_min REAL, owner TEXT);"});
 }
 
-Result<void> SuggestionHistory::add(SuggestionTrial& trial, const std::string& former) {
+Result<void> SuggestionHistory::add(SuggestionTrial& trial) {
     Result<void> written{};
     std::int64_t number = 0;
     if (store_ != nullptr)
         written = store_->write_and_wait([&](Database& database) -> Result<void> {
-            number = PILLION_TRY(insert(database, trial, owner_, former));
+            number = PILLION_TRY(insert(database, trial, owner_));
             return {};
         });
     const std::lock_guard lock(mutex_);
@@ -156,45 +154,43 @@ void SuggestionHistory::update(const SuggestionTrial& trial) {
                   });
 }
 
-Result<std::vector<SuggestionHistory::Orphan>>
-SuggestionHistory::take_orphans(const std::function<bool(const std::string&)>& is_alive, std::int64_t now_ms) {
-    std::vector<Orphan> orphans;
-    if (store_ == nullptr) return orphans;
-    PILLION_TRY(store_->write_and_wait([&](Database& database) -> Result<void> {
-        orphans.clear();
+Result<void> SuggestionHistory::close_orphans(const std::function<bool(const std::string&)>& is_alive,
+                                              std::int64_t now_ms) {
+    if (store_ == nullptr) return {};
+    return store_->write_and_wait([&](Database& database) -> Result<void> {
+        std::vector<SuggestionTrial> orphans;
         Statement rows = PILLION_TRY(database.prepare(std::string("SELECT ") + columns +
                                                       " FROM suggestion_trial WHERE verdict = ? AND owner <> ?"));
         rows.with(static_cast<std::int64_t>(SuggestionVerdict::running), std::string_view(owner_));
-        while (PILLION_TRY(rows.step())) {
-            if (is_alive && is_alive(text_of(rows, 29))) continue;
-            Orphan orphan{.trial = trial_of(rows), .former = text_of(rows, 30)};
-            orphan.trial.verdict = SuggestionVerdict::interrupted;
-            orphan.trial.endedAt = now_ms;
-            orphan.trial.reason = "Pillion ended before it was measured";
-            orphan.trial.inForce = orphan.trial.lasts == SuggestionLasts::forever;
-            orphans.push_back(std::move(orphan));
+        while (PILLION_TRY(rows.step()))
+            if (!is_alive || !is_alive(text_of(rows, 29))) orphans.push_back(trial_of(rows));
+        for (SuggestionTrial& orphan : orphans) {
+            orphan.verdict = SuggestionVerdict::interrupted;
+            orphan.endedAt = now_ms;
+            orphan.reason = suggestion_interrupted;
+            orphan.inForce = false;
+            PILLION_TRY(write_progress(database, orphan));
         }
-        for (const Orphan& orphan : orphans) PILLION_TRY(write_progress(database, orphan.trial));
         return {};
-    }));
-    return orphans;
+    });
 }
 
 Result<std::vector<SuggestionTrial>> SuggestionHistory::trials() const {
     std::vector<SuggestionTrial> found;
-    if (store_ != nullptr)
-        PILLION_TRY(store_->read([&found, this](Database& database) -> Result<void> {
-            Statement rows = PILLION_TRY(database.prepare(std::string("SELECT ") + columns +
-                                                          " FROM suggestion_trial WHERE owner <> ?"));
+    if (store_ != nullptr) {
+        const Result<void> read = store_->read([&found, this](Database& database) -> Result<void> {
+            Statement rows = PILLION_TRY(
+                database.prepare(std::string("SELECT ") + columns + " FROM suggestion_trial WHERE owner <> ?"));
             rows.with(std::string_view(owner_));
             while (PILLION_TRY(rows.step())) {
                 SuggestionTrial trial = trial_of(rows);
-                // What another process has set holds for that one.
-                trial.inForce = trial.inForce && trial.lasts == SuggestionLasts::forever;
+                trial.inForce = false; // what another process has set holds for that one
                 found.push_back(std::move(trial));
             }
             return {};
-        }));
+        });
+        if (!read) return std::unexpected(read.error());
+    }
     const std::lock_guard lock(mutex_);
     found.insert(found.end(), own_.begin(), own_.end());
     std::ranges::stable_sort(found, [](const SuggestionTrial& a, const SuggestionTrial& b) {

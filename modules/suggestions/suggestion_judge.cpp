@@ -59,8 +59,7 @@ SuggestionJudgement judge(const SuggestionMeasure& measure, std::span<const doub
                   .better = measure.better,
                   .before = figure_of(before),
                   .after = figure_of(after)};
-    comparison.effectMin =
-        std::max(measure.effect_min, measure.effect_share_min * std::abs(comparison.before.median));
+    comparison.effectMin = std::max(measure.effect_min, measure.effect_share_min * std::abs(comparison.before.median));
     if (comparison.before.samples < Suggestions::samples_min || comparison.after.samples < Suggestions::samples_min)
         return made;
     const auto shift = statistics::hodges_lehmann(before, after);

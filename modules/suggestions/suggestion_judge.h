@@ -10,7 +10,7 @@ namespace pillion {
 
 enum class SuggestionEffect : std::uint8_t {
     better,
-    none,  // no difference, or one too small to matter
+    none, // no difference, or one too small to matter
     worse,
     unknown, // too few samples
 };

@@ -40,8 +40,8 @@ void advise_memory_purge(const Situation& situation, std::vector<Suggestion>& su
     if (slack < slack_bytes_min || slack < slack_share_min * std::min(resident, committed)) return;
     Suggestion made{.id = "memory.purge", .kind = "memory.purge", .target = "memory"};
     made.title = "Give memory back that nobody uses";
-    made.reason = "The heap holds " + bytes(committed) + " of which " + bytes(unused) + " are not in use; idle pools hold " +
-                  bytes(static_cast<double>(memory.pools_idle_bytes)) + ".";
+    made.reason = "The heap holds " + bytes(committed) + " of which " + bytes(unused) +
+                  " are not in use; idle pools hold " + bytes(static_cast<double>(memory.pools_idle_bytes)) + ".";
     made.evidence = {{.series = "process.memory.usage",
                       .labels = {{"role", "self"}},
                       .what = "resident size of Pillion",
@@ -58,14 +58,13 @@ void advise_memory_purge(const Situation& situation, std::vector<Suggestion>& su
                         .best = resident - slack * 0.9};
     made.lasts = SuggestionLasts::moment;
     made.settings = {{"level", "normal"}};
-    made.measure = SuggestionMeasure{.figure = "resident size of Pillion",
-                                     .unit = "By",
-                                     .better = SuggestionBetter::lower,
-                                     .query = {.name = "process.memory.usage",
-                                               .labels = {{"role", "self"}},
-                                               .aggregate = SeriesAggregate::sum},
-                                     .effect_share_min = 0,
-                                     .effect_min = slack / 8};
+    made.measure = SuggestionMeasure{
+        .figure = "resident size of Pillion",
+        .unit = "By",
+        .better = SuggestionBetter::lower,
+        .query = {.name = "process.memory.usage", .labels = {{"role", "self"}}, .aggregate = SeriesAggregate::sum},
+        .effect_share_min = 0,
+        .effect_min = slack / 8};
     suggestions.push_back(std::move(made));
 }
 
@@ -74,9 +73,8 @@ void advise_storage_vacuum(const Situation& situation, std::vector<Suggestion>& 
         const auto free = static_cast<double>(database.free_bytes);
         const auto size = static_cast<double>(database.bytes);
         if (!database.can_shrink || free < free_bytes_min || free < free_share_min * size) continue;
-        Suggestion made{.id = "storage.vacuum:" + database.name,
-                        .kind = "storage.vacuum",
-                        .target = "database " + database.name};
+        Suggestion made{
+            .id = "storage.vacuum:" + database.name, .kind = "storage.vacuum", .target = "database " + database.name};
         made.title = "Give the free pages of " + database.name + " back to the disk";
         made.reason = "Of its " + bytes(size) + " " + bytes(free) + " hold nothing.";
         made.evidence = {{.series = "pillion.storage.bytes",
@@ -173,7 +171,8 @@ void advise_worker_count(const Situation& situation, std::vector<Suggestion>& su
     if (workers.cpu_share >= busy_share_max) return; // they wait for processors, not for workers
     const std::int64_t wanted = std::min(workers_max, workers.count * 2);
     Suggestion made{.id = "ipc.workers", .kind = "ipc.workers", .target = "workers"};
-    made.title = "Let " + std::to_string(wanted) + " workers run slow methods instead of " + std::to_string(workers.count);
+    made.title =
+        "Let " + std::to_string(wanted) + " workers run slow methods instead of " + std::to_string(workers.count);
     made.reason = "One call in twenty waits " + duration(workers.wait_p95_ms) + " or more for a worker, while " +
                   percent(1 - workers.cpu_share) + " of the processors are idle.";
     made.evidence = {{.series = "pillion.rpc.queue.wait",
@@ -246,8 +245,8 @@ void advise_backend_queue(const Situation& situation, std::vector<Suggestion>& s
                           .value = backend.p50_ms}};
         made.complexity = SuggestionComplexity::medium;
         made.lasts = SuggestionLasts::forever;
-        made.configuration = "[backends." + backend.name + "]\nconcurrency = 64" +
-                             (backend.refused > 0 ? "\nqueueMax = 4096" : "");
+        made.configuration =
+            "[backends." + backend.name + "]\nconcurrency = 64" + (backend.refused > 0 ? "\nqueueMax = 4096" : "");
         suggestions.push_back(std::move(made));
     }
 }
@@ -260,7 +259,8 @@ void advise_ipc_batch(const Situation& situation, std::vector<Suggestion>& sugge
     if (batched >= batched_share_max) return;
     Suggestion made{.id = "ipc.batch", .kind = "ipc.batch", .target = "client"};
     made.title = "Send requests in batches";
-    made.reason = rounded(wire.requests_per_second) + " requests a second come one by one; those that are sent in the " +
+    made.reason = rounded(wire.requests_per_second) +
+                  " requests a second come one by one; those that are sent in the " +
                   "same moment can share a message. The client of the frontend bindings does so by itself.";
     made.evidence = {{.series = "rpc.server.duration",
                       .what = "requests a second",

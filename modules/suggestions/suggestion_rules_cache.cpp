@@ -84,8 +84,8 @@ void advise_cache_tune(const Situation& situation, std::vector<Suggestion>& sugg
             growth > of_available_max * static_cast<double>(situation.memory->available_bytes))
             continue;
         Suggestion made = suggestion("cache.tune", cache);
-        made.title = "Keep " + cache.name + " by " + tuning.eviction + " in " +
-                     bytes(static_cast<double>(tuning.bytes_max));
+        made.title =
+            "Keep " + cache.name + " by " + tuning.eviction + " in " + bytes(static_cast<double>(tuning.bytes_max));
         made.reason = "The last requests, simulated, hit " + percent(tuning.hit_ratio_best) + " with " +
                       tuning.eviction + " and " + bytes(static_cast<double>(tuning.bytes_max)) + ", and " +
                       percent(tuning.hit_ratio_now) + " with " + cache.eviction + " and " +
@@ -126,14 +126,13 @@ void advise_cache_shrink(const Situation& situation, std::vector<Suggestion>& su
                             .best = static_cast<double>(tuning.bytes_max)};
         made.settings = {{"eviction", tuning.eviction}, {"maxBytes", std::to_string(tuning.bytes_max)}};
         made.configuration = setting(cache, size_lines(tuning));
-        made.measure = SuggestionMeasure{.figure = "memory of the cache",
-                                         .unit = "By",
-                                         .better = SuggestionBetter::lower,
-                                         .query = {.name = "pillion.cache.bytes",
-                                                   .labels = {{"tier", "memory"}},
-                                                   .aggregate = SeriesAggregate::sum},
-                                         .effect_share_min = 0,
-                                         .effect_min = saved / 2};
+        made.measure = SuggestionMeasure{
+            .figure = "memory of the cache",
+            .unit = "By",
+            .better = SuggestionBetter::lower,
+            .query = {.name = "pillion.cache.bytes", .labels = {{"tier", "memory"}}, .aggregate = SeriesAggregate::sum},
+            .effect_share_min = 0,
+            .effect_min = saved / 2};
         made.guards = {hit_ratio(cache.name)};
         suggestions.push_back(std::move(made));
     }
@@ -148,8 +147,8 @@ void advise_cache_ttl(const Situation& situation, std::vector<Suggestion>& sugge
         if (wanted_ms < now_ms * ttl_factor_min) continue;
         const auto ttl_ms = static_cast<std::int64_t>(wanted_ms);
         Suggestion made = suggestion("cache.ttl", cache);
-        made.title = "Keep values of " + cache.name + " fresh for " + duration(wanted_ms) + " instead of " +
-                     duration(now_ms);
+        made.title =
+            "Keep values of " + cache.name + " fresh for " + duration(wanted_ms) + " instead of " + duration(now_ms);
         made.reason = "Of " + rounded(cache.looks) + " values that were made anew most had not changed: a tenth has " +
                       "changed after " + duration(static_cast<double>(cache.fitting_ttl_ms)) +
                       ". The price: at the end of the longer life one value in ten may be out of date.";
@@ -179,11 +178,11 @@ void advise_cache_compress(const Situation& situation, std::vector<Suggestion>& 
         constexpr std::int64_t from_bytes = 128;
         Suggestion made = suggestion("cache.compress", cache);
         made.title = "Compress values of " + cache.name + " from " + std::to_string(from_bytes) + " bytes on";
-        made.reason = "Its values have " + bytes(mean) + " on average and are " +
-                      (is_off ? "not compressed"
-                              : "compressed only from " + bytes(static_cast<double>(cache.compress_above_bytes)) +
-                                    " on") +
-                      ": the slower tiers take " + percent(share) + " of their plain size.";
+        made.reason =
+            "Its values have " + bytes(mean) + " on average and are " +
+            (is_off ? "not compressed"
+                    : "compressed only from " + bytes(static_cast<double>(cache.compress_above_bytes)) + " on") +
+            ": the slower tiers take " + percent(share) + " of their plain size.";
         made.evidence = {{.series = "pillion.cache.sealed",
                           .labels = {{"namespace", cache.name}},
                           .what = "size in slower tiers to plain size",

@@ -2,9 +2,8 @@
 // them in which what the change stirred up settles: an interrupted time series with one interruption. What else changed
 // in that time counts with it; that is why only one trial runs at a time and why a change has to prove itself by more
 // than significance.
-#include "modules/suggestions/suggestion_engine.h"
-
 #include "ipc/base/log.h"
+#include "modules/suggestions/suggestion_engine.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,15 +11,18 @@
 
 namespace pillion {
 
-void Suggestions::Engine::post(std::function<void()> step) {
+bool Suggestions::Engine::post(std::function<void()> step) {
     {
         const std::lock_guard lock(mutex);
-        if (is_stopped) return;
+        if (is_stopped) return false;
         queued_steps.push_back(std::move(step));
-        if (std::exchange(is_working, true)) return; // whoever works goes on with it
+        if (std::exchange(is_working, true)) return true; // whoever works goes on with it
     }
-    if (!host.run) return work();
-    host.run([self = shared_from_this()] { self->work(); });
+    if (host.run)
+        host.run([self = shared_from_this()] { self->work(); });
+    else
+        work();
+    return true;
 }
 
 void Suggestions::Engine::work() {
@@ -111,12 +113,8 @@ void Suggestions::Engine::apply() {
         run.former = std::move(*former);
     }
     run.trial.verdict = SuggestionVerdict::running;
-    if (const auto added = past.add(run.trial, run.former); !added) {
-        if (run.suggestion.lasts == SuggestionLasts::forever)
-            return fail_trial("what it changes lasts, and how to take it back could not be written down: " +
-                              added.error().message);
+    if (const auto added = past.add(run.trial); !added)
         log(LogLevel::warning, "suggestions", "a trial is not recorded: " + added.error().message);
-    }
     run.is_applied = true;
     run.action.apply(run.suggestion, [weak = weak_from_this()](Result<void> result) {
         if (const auto self = weak.lock())
@@ -184,7 +182,7 @@ void Suggestions::Engine::keep(SuggestionVerdict verdict, std::string reason) {
 void Suggestions::Engine::fail_trial(std::string reason) {
     if (current->trial.number == 0) {
         current->trial.verdict = SuggestionVerdict::failed;
-        if (const auto added = past.add(current->trial, {}); !added)
+        if (const auto added = past.add(current->trial); !added)
             log(LogLevel::warning, "suggestions", "a trial is not recorded: " + added.error().message);
     }
     keep(SuggestionVerdict::failed, std::move(reason));
@@ -206,22 +204,9 @@ void Suggestions::Engine::finish() {
 }
 
 void Suggestions::Engine::interrupt(Run& run) {
-    if (run.is_applied) {
-        run.trial.reason = "Pillion ended before it was measured";
-        run.trial.verdict = SuggestionVerdict::interrupted;
-        run.trial.inForce = run.suggestion.lasts == SuggestionLasts::forever;
-        if (run.trial.inForce && run.action.undo) {
-            // Whoever answers later than this finds the trial recorded as in force, and the next start undoes it.
-            const auto undone = std::make_shared<std::atomic<bool>>(false);
-            run.action.undo(run.suggestion.target, run.former,
-                            [undone](const Result<void>& result) { *undone = result.has_value(); });
-            run.trial.inForce = !*undone;
-        }
-        if (!run.trial.inForce) run.trial.reason += "; it was taken back";
-    } else {
-        run.trial.reason = "Pillion ended before it was applied";
-        run.trial.verdict = SuggestionVerdict::interrupted;
-    }
+    run.trial.verdict = SuggestionVerdict::interrupted;
+    run.trial.reason = run.is_applied ? suggestion_interrupted : "Pillion ended before it was applied";
+    run.trial.inForce = false;
     run.trial.endedAt = host.clock.wall_ms();
     if (run.trial.number > 0) past.update(run.trial);
 }

@@ -50,10 +50,14 @@ Result<std::vector<SuggestionOffer>> Suggestions::list() {
     return engine_->offers();
 }
 
-void Suggestions::apply(const SuggestionRequest& request, const Progress& progress, Done done) {
-    engine_->recover();
-    if (const auto admitted = engine_->admit(request, false, progress, done); !admitted)
-        done(std::unexpected(admitted.error()));
+void Suggestions::apply(SuggestionRequest request, Progress progress, Done done) {
+    const bool is_posted =
+        engine_->post([&engine = *engine_, request = std::move(request), progress = std::move(progress), done] {
+            engine.recover();
+            if (const auto admitted = engine.admit(request, false, progress, done); !admitted)
+                done(std::unexpected(admitted.error()));
+        });
+    if (!is_posted) done(fail(ErrorCode::unavailable, "Pillion is ending: nothing is tried any more"));
 }
 
 Result<std::vector<SuggestionTrial>> Suggestions::history() {
@@ -68,7 +72,8 @@ Result<std::vector<SuggestionOffer>> Suggestions::Engine::offers() {
     std::vector<SuggestionOffer> offers;
     for (Suggestion& suggestion : advise(host.situation())) {
         SuggestionOffer& offer = offers.emplace_back();
-        offer.applies_itself = suggestion.measure.has_value() && actions.contains(suggestion.kind);
+        offer.applies_itself = suggestion.measure.has_value() && suggestion.lasts != SuggestionLasts::forever &&
+                               actions.contains(suggestion.kind);
         const auto last = std::ranges::find(trials, suggestion.id, &SuggestionTrial::id);
         if (last != trials.end()) offer.last_trial = *last;
         offer.suggestion = std::move(suggestion);
@@ -108,15 +113,14 @@ Result<void> Suggestions::Engine::admit(const SuggestionRequest& request, bool i
     group->progress = progress;
     {
         const std::lock_guard lock(mutex);
-        if (is_stopped) return fail(ErrorCode::unavailable, "Pillion is ending: nothing is tried any more");
         std::vector<std::unique_ptr<Run>> admitted;
         for (SuggestionOffer& offer : offered) {
             const auto& last = offer.last_trial;
             const bool is_too_soon = request.all && !request.again && last && failed_to_prove_itself(*last) &&
                                      last->beganAt + config.retryMs > host.clock.wall_ms();
-            auto refused = is_too_soon ? fail(ErrorCode::failed_precondition,
-                                              "it did not prove itself lately: " + last->reason)
-                                       : refuse(offer);
+            auto refused = is_too_soon
+                               ? fail(ErrorCode::failed_precondition, "it did not prove itself lately: " + last->reason)
+                               : refuse(offer);
             if (!refused && !request.all) return refused;
             if (!refused) {
                 group->outcome.skipped.push_back({offer.suggestion.id, refused.error().message});
@@ -156,25 +160,8 @@ Result<void> Suggestions::Engine::admit(const SuggestionRequest& request, bool i
 // What was under way when an earlier process ended without a word.
 void Suggestions::Engine::recover() {
     std::call_once(recover_once, [this] {
-        auto orphans = past.take_orphans(host.is_alive, host.clock.wall_ms());
-        if (!orphans) {
-            log(LogLevel::warning, "suggestions", "earlier trials could not be read: " + orphans.error().message);
-            return;
-        }
-        for (SuggestionHistory::Orphan& orphan : *orphans) {
-            const auto action = actions.find(orphan.trial.kind);
-            if (!orphan.trial.inForce || action == actions.end() || !action->second.undo) continue;
-            action->second.undo(orphan.trial.target, orphan.former,
-                                [weak = weak_from_this(), trial = orphan.trial](const Result<void>& undone) mutable {
-                                    const auto self = weak.lock();
-                                    if (!self) return;
-                                    trial.inForce = !undone;
-                                    trial.reason += undone ? "; it was taken back"
-                                                           : "; it could not be taken back: " + undone.error().message;
-                                    self->past.update(trial);
-                                    self->tell(trial);
-                                });
-        }
+        if (const auto closed = past.close_orphans(host.is_alive, host.clock.wall_ms()); !closed)
+            log(LogLevel::warning, "suggestions", "earlier trials could not be read: " + closed.error().message);
     });
 }
 

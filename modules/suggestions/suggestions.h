@@ -8,8 +8,9 @@
 // itself unless the configuration says `automatic`. With nothing asked of it, it holds no memory, has set no timer and
 // opened no file.
 //
-// A trial that is under way when Pillion ends is recorded as interrupted. What lasts only as long as the process is
-// gone with it; what would last is undone at stop(), or after a crash when suggestions are first asked for.
+// What a trial changes lasts as long as the process at most: one that is under way when Pillion ends is recorded as
+// interrupted, at once or, after a crash, when suggestions are next asked for; and what proved itself is kept until
+// Pillion ends, with the lines of configuration that would make it last.
 #pragma once
 
 #include "ipc/base/clock.h"
@@ -41,11 +42,11 @@ struct SuggestionsConfig {
 };
 Result<void> check_suggestions_config(const SuggestionsConfig& config);
 
-// How suggestions of one kind are carried out. All parts may be called from any thread and must not wait long; what
-// takes long answers later.
+// How suggestions of one kind are carried out, which must not outlast the process. All parts may be called from any
+// thread and must not wait long; what takes long answers later.
 struct SuggestionAction {
     using Done = std::function<void(Result<void>)>;
-    // What undo() needs to know, read before anything is changed; it is kept in the store. Empty: nothing is needed.
+    // What undo() needs to know, read before anything is changed. Empty: nothing is needed.
     std::function<Result<std::string>(const Suggestion&)> former{};
     std::function<void(const Suggestion&, Done)> apply{};
     // Gets the target and what `former` gave. Empty: cannot be undone.
@@ -165,16 +166,16 @@ class Suggestions {
 
     // All that the situation calls for, the most promising first. Blocks for some hundred milliseconds.
     Result<std::vector<SuggestionOffer>> list();
-    // Tries one or all; `done` comes when the last trial has ended, and `progress` (may be empty) before. -32002 with
-    // the nearest id for one that is not called for now; -32003 while its target is being tried; -32007 for one that
-    // cannot be applied. Blocks as list() does.
+    // Tries one or all; `done` comes when the last trial has ended, and `progress` (may be empty) before; both from
+    // where work runs. -32002 with the nearest id for one that is not called for now; -32003 while its target is being
+    // tried; -32007 for one that cannot be applied. Does not block.
     using Done = std::function<void(Result<SuggestionOutcome>)>;
     using Progress = std::function<void(double percentage, std::string_view step)>;
-    void apply(const SuggestionRequest& request, const Progress& progress, Done done);
+    void apply(SuggestionRequest request, Progress progress, Done done);
     // Trials, the latest first.
     Result<std::vector<SuggestionTrial>> history();
 
-    // Ends what is under way, as said above. Before the store, the timers and what is acted on stop.
+    // Ends what is under way, as said above. Before the store, the timers and what work runs on stop.
     void stop();
 
   private:

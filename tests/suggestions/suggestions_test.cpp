@@ -1,0 +1,428 @@
+// Trials of advice, on time that stands still until moved: what proves itself stays, everything else is taken back.
+#include "modules/storage/storage.h"
+#include "modules/suggestions/suggestions_rpc.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/wire_fixture.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+using namespace pillion;
+
+namespace {
+
+constexpr SeriesSpec hits{"pillion.cache.hits", "Hits.", "{request}", SeriesKind::counter};
+constexpr SeriesSpec misses{"pillion.cache.misses", "Misses.", "{request}", SeriesKind::counter};
+constexpr SeriesSpec resident{"process.memory.usage", "Resident size.", "By", SeriesKind::gauge};
+
+// An app whose cache `voices` hits as often as its policy lets it, and which holds memory it does not use.
+struct App {
+    ManualClock clock;
+    ManualTimers timers{clock};
+    Series series{{.clock = clock, .timers = timers}};
+    Situation situation{.caches = {voices()}};
+    double hit_ratio = 0.5;
+    double tuned_hit_ratio = 0.8;
+    double resident_bytes = 200e6;
+    bool is_recording = false;
+    std::string policy = "lru";
+    Result<void> applying{};
+    Result<void> undoing{};
+    std::vector<SuggestionTrial> told;
+
+    static CacheSituation voices() {
+        return {.name = "voices",
+                .requests = 20'000,
+                .hit_ratio = 0.5,
+                .eviction = "lru",
+                .bytes_max = 1 << 20,
+                .tuning = CacheTuning{
+                    .hit_ratio_now = 0.5, .hit_ratio_best = 0.8, .eviction = "adaptive", .bytes_max = 1 << 20}};
+    }
+
+    Suggestions::Host host(Store* store = nullptr, std::string owner = "1") {
+        return {.clock = clock,
+                .timers = timers,
+                .series = series,
+                .store = store,
+                .situation = [this] { return situation; },
+                .set_recording = [this](bool wanted) { is_recording = wanted; },
+                .run = {},
+                .on_changed = [this](const SuggestionTrial& trial) { told.push_back(trial); },
+                .owner = std::move(owner),
+                .is_alive = [](const std::string& other) { return other == "alive"; }};
+    }
+
+    void connect(Suggestions& suggestions) {
+        suggestions.add_action(
+            "cache.tune",
+            {.former = [this](const Suggestion&) -> Result<std::string> { return policy; },
+             .apply =
+                 [this](const Suggestion& suggestion, const SuggestionAction::Done& done) {
+                     if (applying) policy = suggestion.settings.at("eviction");
+                     done(applying);
+                 },
+             .undo =
+                 [this](const std::string& target, const std::string& former, const SuggestionAction::Done& done) {
+                     CHECK(target == "namespace voices");
+                     if (undoing) policy = former;
+                     done(undoing);
+                 }});
+        suggestions.add_action("memory.purge", {.former = {},
+                                                .apply =
+                                                    [this](const Suggestion&, const SuggestionAction::Done& done) {
+                                                        resident_bytes -= 100e6;
+                                                        done({});
+                                                    },
+                                                .undo = {}});
+    }
+
+    // Seconds of ordinary life. What happens is recorded whoever wants it; requests waver by a few percent.
+    void live(int seconds, int requests_per_second = 100) {
+        for (int i = 0; i < seconds; ++i) {
+            const double ratio =
+                (policy == "lru" ? hit_ratio : tuned_hit_ratio) + 0.02 * std::sin(static_cast<double>(second_) * 1.7);
+            ++second_;
+            hits_ += ratio * requests_per_second;
+            misses_ += (1 - ratio) * requests_per_second;
+            if (requests_per_second > 0) {
+                REQUIRE(series.observe(hits, {{"namespace", "voices"}}, hits_));
+                REQUIRE(series.observe(misses, {{"namespace", "voices"}}, misses_));
+            }
+            REQUIRE(series.observe(resident, {{"role", "self"}, {"process", "pillion"}},
+                                   resident_bytes + 1e5 * std::sin(static_cast<double>(second_))));
+            timers.advance_ms(1000);
+        }
+    }
+
+  private:
+    int second_ = 0;
+    double hits_ = 0;
+    double misses_ = 0;
+};
+
+struct Asked {
+    std::optional<SuggestionOutcome> outcome{};
+    std::optional<Error> error{};
+    void operator()(Suggestions& suggestions, SuggestionRequest request) {
+        suggestions.apply(std::move(request), {}, [this](Result<SuggestionOutcome> answer) {
+            if (answer)
+                outcome.emplace(std::move(*answer));
+            else
+                error.emplace(std::move(answer).error());
+        });
+    }
+    const SuggestionTrial& trial() const {
+        REQUIRE(outcome.has_value());
+        REQUIRE(outcome->trials.size() == 1);
+        return outcome->trials[0];
+    }
+};
+
+constexpr int whole_trial_s = 70; // settling and a window
+constexpr const char* tune = "cache.tune:voices";
+
+} // namespace
+
+TEST_CASE("advice that makes the figure better is kept, with both figures", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    CHECK(app.policy == "adaptive"); // the window before was there already
+    CHECK(app.is_recording);
+    CHECK_FALSE(asked.outcome.has_value());
+    app.live(whole_trial_s);
+    const SuggestionTrial& trial = asked.trial();
+    CHECK(trial.verdict == SuggestionVerdict::kept);
+    CHECK(trial.inForce);
+    CHECK(app.policy == "adaptive");
+    REQUIRE(trial.measured.has_value());
+    CHECK(trial.measured->before.median == Approx(0.5).margin(0.02));
+    CHECK(trial.measured->before.low <= trial.measured->before.median);
+    CHECK(trial.measured->after.median == Approx(0.8).margin(0.02));
+    CHECK(*trial.measured->shift == Approx(0.3).margin(0.03));
+    CHECK(*trial.measured->shiftLow > 0.2);
+    CHECK(*trial.measured->probability < 0.001);
+    CHECK(trial.measured->before.samples >= 25);
+    CHECK(trial.reason.find("which is better") != std::string::npos);
+    CHECK(trial.configuration.find("[cache.namespaces.voices]") == 0);
+    REQUIRE(app.told.size() == 2);
+    CHECK(app.told[0].verdict == SuggestionVerdict::running);
+    CHECK(app.told[1].verdict == SuggestionVerdict::kept);
+    CHECK_FALSE(app.is_recording);
+}
+
+TEST_CASE("advice that makes the figure worse is undone", "[suggestions]") {
+    App app;
+    app.tuned_hit_ratio = 0.3;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    app.live(whole_trial_s);
+    CHECK(asked.trial().verdict == SuggestionVerdict::undone);
+    CHECK_FALSE(asked.trial().inForce);
+    CHECK(asked.trial().reason.find("which is worse; it was taken back") != std::string::npos);
+    CHECK(app.policy == "lru");
+}
+
+TEST_CASE("a difference that is too small to matter is no reason to keep a change", "[suggestions]") {
+    App app;
+    app.tuned_hit_ratio = GENERATE(0.5, 0.506);
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    app.live(whole_trial_s);
+    CHECK(asked.trial().verdict == SuggestionVerdict::undone);
+    CHECK(asked.trial().measured->effectMin == Approx(0.01).margin(0.001));
+    CHECK(app.policy == "lru");
+}
+
+TEST_CASE("where nothing was recorded a window is measured first", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    CHECK(app.is_recording);
+    app.live(59);
+    CHECK(app.policy == "lru");
+    app.live(2);
+    CHECK(app.policy == "adaptive");
+    app.live(whole_trial_s);
+    CHECK(asked.trial().verdict == SuggestionVerdict::kept);
+}
+
+TEST_CASE("where too little happens nothing can be decided, and the change is taken back", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    app.live(whole_trial_s, 0);
+    CHECK(asked.trial().verdict == SuggestionVerdict::undecided);
+    CHECK(asked.trial().reason.find("too little was measured") == 0);
+    CHECK_FALSE(asked.trial().measured->shift);
+    CHECK(app.policy == "lru");
+}
+
+TEST_CASE("what does something once is judged too, though there is nothing to take back", "[suggestions]") {
+    App app;
+    app.situation = {.memory = MemorySituation{
+                         .resident_bytes = 200'000'000, .committed_bytes = 190'000'000, .used_bytes = 80'000'000}};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.id = "memory.purge", .window_ms = 30'000});
+    const bool comes_back = GENERATE(false, true);
+    if (comes_back) app.resident_bytes += 100e6;
+    app.live(36);
+    CHECK(asked.trial().verdict == (comes_back ? SuggestionVerdict::ineffective : SuggestionVerdict::kept));
+    CHECK_FALSE(asked.trial().inForce);
+}
+
+TEST_CASE("what cannot be applied or taken back says so", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    SECTION("the change is refused") {
+        app.applying = fail(ErrorCode::conflict, "no");
+        asked(suggestions, {.id = tune});
+        CHECK(asked.trial().verdict == SuggestionVerdict::failed);
+        CHECK(asked.trial().reason == "it could not be applied: no");
+        CHECK_FALSE(asked.trial().inForce);
+    }
+    SECTION("the way back is") {
+        app.tuned_hit_ratio = 0.1;
+        app.undoing = fail(ErrorCode::conflict, "no");
+        asked(suggestions, {.id = tune});
+        app.live(whole_trial_s);
+        CHECK(asked.trial().verdict == SuggestionVerdict::failed);
+        CHECK(asked.trial().inForce);
+    }
+}
+
+TEST_CASE("what nothing calls for, nobody can apply or is under way is refused", "[suggestions]") {
+    App app;
+    app.situation.wire = WireSituation{.requests = 1'000'000, .batches = 0, .requests_per_second = 3000};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    const auto code = [&](SuggestionRequest request) {
+        Asked asked;
+        asked(suggestions, std::move(request));
+        REQUIRE(asked.error.has_value());
+        return *asked.error;
+    };
+    CHECK(code({.id = "cache.tune:voice"}).code == ErrorCode::not_found);
+    CHECK(code({.id = "cache.tune:voice"}).hint == tune);
+    CHECK(code({.id = "ipc.batch"}).code == ErrorCode::failed_precondition);
+    Asked first;
+    first(suggestions, {.id = tune});
+    CHECK(code({.id = tune}).code == ErrorCode::conflict);
+}
+
+TEST_CASE("all are tried one after another, and what cannot be is named", "[suggestions]") {
+    App app;
+    app.situation.memory =
+        MemorySituation{.resident_bytes = 200'000'000, .committed_bytes = 190'000'000, .used_bytes = 80'000'000};
+    app.situation.wire = WireSituation{.requests = 1'000'000, .batches = 0, .requests_per_second = 3000};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.all = true});
+    app.live(10);
+    CHECK((app.policy == "lru") != (app.resident_bytes == 200e6)); // not both at once
+    app.live(2 * whole_trial_s);
+    REQUIRE(asked.outcome.has_value());
+    CHECK(asked.outcome->trials.size() == 2);
+    REQUIRE(asked.outcome->skipped.size() == 1);
+    CHECK(asked.outcome->skipped[0].id == "ipc.batch");
+}
+
+TEST_CASE("what did not prove itself is left alone for a while, unless it is asked for", "[suggestions]") {
+    App app;
+    app.tuned_hit_ratio = 0.3;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked first;
+    first(suggestions, {.all = true});
+    app.live(whole_trial_s);
+    CHECK(first.trial().verdict == SuggestionVerdict::undone);
+    const auto offers = suggestions.list();
+    REQUIRE(offers.has_value());
+    CHECK(offers->at(0).last_trial->verdict == SuggestionVerdict::undone);
+    Asked second;
+    second(suggestions, {.all = true});
+    REQUIRE(second.outcome.has_value());
+    CHECK(second.outcome->trials.empty());
+    CHECK(second.outcome->skipped.size() == 1);
+    Asked third;
+    third(suggestions, {.all = true, .again = true});
+    CHECK(app.policy == "adaptive");
+}
+
+TEST_CASE("nothing is tried by itself unless the configuration says so", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    const bool is_automatic = GENERATE(false, true);
+    suggestions.configure({.automatic = is_automatic});
+    suggestions.begin();
+    app.live(800);
+    const auto history = suggestions.history();
+    REQUIRE(history.has_value());
+    CHECK(app.policy == (is_automatic ? "adaptive" : "lru"));
+    CHECK(history->size() == (is_automatic ? 1U : 0U));
+    if (is_automatic) CHECK(history->at(0).automatic);
+}
+
+TEST_CASE("a pause longer than the window is refused", "[suggestions]") {
+    CHECK(check_suggestions_config({}));
+    const auto checked = check_suggestions_config({.windowMs = 10'000, .settleMs = 20'000});
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().field == "/settleMs");
+}
+
+TEST_CASE("history outlives the process, and what was interrupted says so", "[suggestions]") {
+    App app;
+    const TemporaryFolder folder;
+    const std::string path = folder.path() + "/state.db";
+    const auto with_store = [&](std::string owner, const auto& use) {
+        Store store({.path = path}, app.clock);
+        Suggestions::add_schema(store);
+        {
+            Suggestions suggestions(app.host(&store, std::move(owner)));
+            app.connect(suggestions);
+            use(suggestions, store);
+        }
+        store.stop();
+    };
+    with_store("first", [&](Suggestions& suggestions, Store&) {
+        app.live(90);
+        Asked asked;
+        asked(suggestions, {.id = tune});
+        app.live(whole_trial_s);
+        CHECK(asked.trial().verdict == SuggestionVerdict::kept);
+    });
+    app.policy = "lru"; // as a new process has it
+    with_store("second", [&](Suggestions& suggestions, Store&) {
+        const auto history = suggestions.history();
+        REQUIRE(history.has_value());
+        REQUIRE(history->size() == 1);
+        CHECK(history->at(0).verdict == SuggestionVerdict::kept);
+        CHECK_FALSE(history->at(0).inForce); // it was another process's
+        CHECK(history->at(0).measured->after.median == Approx(0.8).margin(0.02));
+        CHECK(*history->at(0).measured->shift == Approx(0.3).margin(0.03));
+        app.live(90);
+        Asked asked;
+        asked(suggestions, {.id = tune});
+        app.live(10);
+        suggestions.stop(); // in the middle of it
+        CHECK(asked.trial().verdict == SuggestionVerdict::interrupted);
+        CHECK_FALSE(app.is_recording);
+    });
+    const auto crash = [&](const std::string& owner) {
+        Store store({.path = path}, app.clock);
+        Suggestions::add_schema(store);
+        REQUIRE(store.write_and_wait([&](Database& database) -> Result<void> {
+            auto row = PILLION_TRY(database.prepare("INSERT INTO suggestion_trial (id, verdict, in_force, lasts, "
+                                                    "began_at, owner) VALUES ('x', 1, 1, 1, 1, ?)"));
+            return row.with(std::string_view(owner)).run();
+        }));
+        store.stop();
+    };
+    crash("dead");
+    crash("alive");
+    with_store("third", [&](Suggestions& suggestions, Store&) {
+        const auto history = suggestions.history();
+        REQUIRE(history.has_value());
+        REQUIRE(history->size() == 4);
+        CHECK(history->at(0).verdict == SuggestionVerdict::interrupted); // by stop()
+        CHECK(history->at(1).verdict == SuggestionVerdict::kept);
+        CHECK(history->at(2).verdict == SuggestionVerdict::running); // by a sidecar that runs
+        CHECK(history->at(3).verdict == SuggestionVerdict::interrupted);
+        CHECK_FALSE(history->at(3).inForce);
+    });
+}
+
+TEST_CASE("suggestions are listed, applied and remembered through their methods", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    test::WireFixture wire(suggestions_methods(suggestions));
+    app.live(90);
+    const auto ask = [&](const std::string& method, const std::string& params) {
+        return wire.ask(R"({"jsonrpc":"2.0","id":1,"method":")" + method + R"(","params":)" + params + "}");
+    };
+    const auto listed = ask("get_optimization_recommendations", "{}")["result"]["items"];
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0]["id"] == tune);
+    CHECK(listed[0]["appliesItself"] == true);
+    CHECK(listed[0]["evidence"][0]["series"] == "pillion.cache.hits");
+    CHECK(listed[0]["improvement"]["best"].get<double>() > listed[0]["improvement"]["modest"].get<double>());
+    CHECK(ask("suggestions.apply", "{}")["error"]["code"] == -32602);
+    CHECK(ask("suggestions.apply", R"({"id":"x","all":true})")["error"]["code"] == -32602);
+    CHECK(ask("suggestions.apply", R"({"id":"x"})")["error"]["code"] == -32002);
+    CHECK(ask("suggestions.apply", R"({"all":true,"windowMs":10})")["error"]["code"] == -32602);
+    wire.send(R"({"jsonrpc":"2.0","id":2,"method":"force_optimization"})");
+    app.live(whole_trial_s);
+    const auto applied = wire.next()["result"];
+    REQUIRE(applied["trials"].size() == 1);
+    CHECK(applied["trials"][0]["verdict"] == "kept");
+    CHECK(applied["trials"][0]["measured"]["before"]["samples"].get<int>() >= 25);
+    const auto history = ask("suggestions.history", "{}")["result"]["items"];
+    REQUIRE(history.size() == 1);
+    CHECK(history[0]["id"] == tune);
+}
