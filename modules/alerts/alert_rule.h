@@ -53,6 +53,8 @@ struct AlertRule {
     std::vector<std::string> inhibitedByEqual{}; // labels that must be the same in both
     std::optional<std::string> title{};
     std::optional<std::string> advice{};
+
+    friend bool operator==(const AlertRule&, const AlertRule&) = default;
 };
 
 // What bounds on single members cannot say; and the bounds, for rules that did not come over the wire.
