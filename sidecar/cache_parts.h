@@ -80,6 +80,8 @@ class CacheParts {
     void stop();
 
     Cache& cache() { return *cache_; }
+    DiskStore& disk() { return *disk_; }
+    Store& disk_file() { return disk_file_; }
 
   private:
     std::vector<CacheTierSource> tier_sources();

@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::string_view first_interaction = "first interaction";
 
+constexpr SeriesSpec storage_bytes{"pillion.storage.bytes", "Size of a database file.", "By", SeriesKind::gauge};
+constexpr SeriesSpec own_specs[] = {storage_bytes};
+
 double ratio(std::uint64_t part, std::uint64_t rest) {
     return part + rest == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest);
 }
@@ -16,7 +19,7 @@ double ratio(std::uint64_t part, std::uint64_t rest) {
 } // namespace
 
 std::vector<std::span<const SeriesSpec>> MetricSources::series() {
-    return {components_series(), backends_series(), cache_series()};
+    return {components_series(), backends_series(), cache_series(), own_specs};
 }
 
 MetricsSources MetricSources::blocks() {
@@ -30,7 +33,12 @@ void MetricSources::read(Series& series) {
         read_components_series(parts->components(), series);
         backends_.read(parts->backends(), series);
     }
-    if (CacheParts* const cache = cache_.find()) read_cache_series(cache->cache(), series);
+    if (CacheParts* const cache = cache_.find()) {
+        read_cache_series(cache->cache(), series);
+        if (const StoreStats file = cache->disk_file().stats(); file.is_open)
+            static_cast<void>(
+                series.observe(storage_bytes, {{"database", "cache.db"}}, static_cast<double>(file.file_bytes)));
+    }
 }
 
 void MetricSources::read_startup(MetricsStartup& startup) const {

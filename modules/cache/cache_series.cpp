@@ -15,7 +15,13 @@ constexpr SeriesSpec entries{"pillion.cache.entries", "Entries of a namespace in
 constexpr SeriesSpec evictions{"pillion.cache.evictions", "Entries that made room for others in memory.", "{entry}",
                                SeriesKind::counter};
 
-constexpr SeriesSpec all_specs[] = {hits, misses, loads, errors, bytes, entries, evictions};
+constexpr SeriesSpec plain_bytes{"pillion.cache.plain_bytes", "Values that went to slower tiers, as they are.", "By",
+                                 SeriesKind::counter};
+constexpr SeriesSpec sealed_bytes{"pillion.cache.sealed_bytes",
+                                  "The same as they were written: compressed and encrypted.", "By",
+                                  SeriesKind::counter};
+
+constexpr SeriesSpec all_specs[] = {hits, misses, loads, errors, bytes, entries, evictions, plain_bytes, sealed_bytes};
 
 std::uint64_t evictions_of(const MemoryStoreStats& stats) {
     return stats.count(RemovalCause::size) + stats.count(RemovalCause::entries) + stats.count(RemovalCause::pressure);
@@ -40,6 +46,8 @@ void read_cache_series(Cache& cache, Series& series) {
         put(misses, missed);
         put(loads, counters.loads.load(std::memory_order_relaxed));
         put(errors, counters.load_errors.load(std::memory_order_relaxed));
+        put(plain_bytes, counters.plain_bytes.load(std::memory_order_relaxed));
+        put(sealed_bytes, counters.sealed_bytes.load(std::memory_order_relaxed));
         if (store == nullptr) continue;
         const MemoryStoreStats stats = store->stats();
         put(bytes, stats.bytes);

@@ -52,8 +52,8 @@ SuggestionEvidence hits_evidence(const CacheSituation& cache) {
 
 SuggestionEvidence bytes_evidence(const CacheSituation& cache) {
     return {.series = "pillion.cache.bytes",
-            .labels = {{"tier", "memory"}},
-            .what = "of it held by " + cache.name,
+            .labels = {{"namespace", cache.name}},
+            .what = "memory of its entries",
             .unit = "By",
             .value = static_cast<double>(cache.bytes)};
 }
@@ -126,13 +126,14 @@ void advise_cache_shrink(const Situation& situation, std::vector<Suggestion>& su
                             .best = static_cast<double>(tuning.bytes_max)};
         made.settings = {{"eviction", tuning.eviction}, {"maxBytes", std::to_string(tuning.bytes_max)}};
         made.configuration = setting(cache, size_lines(tuning));
-        made.measure = SuggestionMeasure{
-            .figure = "memory of the cache",
-            .unit = "By",
-            .better = SuggestionBetter::lower,
-            .query = {.name = "pillion.cache.bytes", .labels = {{"tier", "memory"}}, .aggregate = SeriesAggregate::sum},
-            .effect_share_min = 0,
-            .effect_min = saved / 2};
+        made.measure = SuggestionMeasure{.figure = "memory of " + cache.name,
+                                         .unit = "By",
+                                         .better = SuggestionBetter::lower,
+                                         .query = {.name = "pillion.cache.bytes",
+                                                   .labels = {{"namespace", cache.name}},
+                                                   .aggregate = SeriesAggregate::sum},
+                                         .effect_share_min = 0,
+                                         .effect_min = saved / 2};
         made.guards = {hit_ratio(cache.name)};
         suggestions.push_back(std::move(made));
     }
@@ -183,7 +184,7 @@ void advise_cache_compress(const Situation& situation, std::vector<Suggestion>& 
             (is_off ? "not compressed"
                     : "compressed only from " + bytes(static_cast<double>(cache.compress_above_bytes)) + " on") +
             ": the slower tiers take " + percent(share) + " of their plain size.";
-        made.evidence = {{.series = "pillion.cache.sealed",
+        made.evidence = {{.series = "pillion.cache.sealed_bytes",
                           .labels = {{"namespace", cache.name}},
                           .what = "size in slower tiers to plain size",
                           .unit = "1",
@@ -195,8 +196,8 @@ void advise_cache_compress(const Situation& situation, std::vector<Suggestion>& 
         made.measure = SuggestionMeasure{.figure = "size in slower tiers to plain size of " + cache.name,
                                          .unit = "1",
                                          .better = SuggestionBetter::lower,
-                                         .query = counted("pillion.cache.sealed", cache.name),
-                                         .whole = {counted("pillion.cache.written", cache.name)},
+                                         .query = counted("pillion.cache.sealed_bytes", cache.name),
+                                         .whole = {counted("pillion.cache.plain_bytes", cache.name)},
                                          .effect_share_min = 0.05};
         suggestions.push_back(std::move(made));
     }
@@ -213,7 +214,7 @@ void advise_cache_plain(const Situation& situation, std::vector<Suggestion>& sug
         made.title = "Do not compress values of " + cache.name;
         made.reason = bytes(plain) + " were compressed and came to " + percent(share) +
                       " of that: they are compressed already, and the time is lost.";
-        made.evidence = {{.series = "pillion.cache.sealed",
+        made.evidence = {{.series = "pillion.cache.sealed_bytes",
                           .labels = {{"namespace", cache.name}},
                           .what = "size in slower tiers to plain size",
                           .unit = "1",

@@ -1,0 +1,55 @@
+// Advice put together with what it acts on: the cache, memory, components, the database. A piece of the composition
+// root (application.h), which owns it; made when suggestions are first asked for, or at the start where the
+// configuration lets them be tried by themselves.
+#pragma once
+
+#include "ipc/event_hub.h"
+#include "ipc/io.h"
+#include "modules/suggestions/suggestions_rpc.h"
+#include "sidecar/lazy.h"
+#include "sidecar/metrics_parts.h"
+#include "sidecar/suggestion_situation.h"
+
+#include <string>
+#include <vector>
+
+namespace pillion {
+
+class SuggestionParts {
+  public:
+    // All outlive the parts.
+    struct Host {
+        Io& io;
+        const Clock& clock;
+        Store& state;
+        EventHub& hub;
+        Memory& memory;
+        Metrics& metrics;
+        Dispatcher& dispatcher;
+        Lazy<MetricsParts>& series;
+        const Lazy<AppParts>& parts;
+        const Lazy<CacheParts>& cache;
+        std::int64_t started_ns = 0; // when this program was, by the monotonic clock
+    };
+    SuggestionParts(const Host& host, const SuggestionsConfig& config);
+    ~SuggestionParts() { stop(); }
+    SuggestionParts(const SuggestionParts&) = delete;
+
+    static void declare_events(EventHub& hub);
+    std::vector<Method> methods();
+    // Serving begins.
+    void begin() { suggestions_.begin(); }
+    // Before anything that is acted on stops, and the series.
+    void stop();
+
+  private:
+    Suggestions::Host suggestions_host();
+    void add_cache_actions();
+    void add_other_actions();
+
+    const Host host_;
+    CacheExecutor executor_; // a thread for trials, from the first one on
+    Suggestions suggestions_;
+};
+
+} // namespace pillion
