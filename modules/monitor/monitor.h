@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,6 +50,8 @@ class Monitor {
     // Between the two readings that sample_soon() makes where there is nothing to compare with: five ticks of the
     // processor times at least.
     static constexpr std::int64_t pair_ms = 250;
+    // While samples are taken, one no older than this is the present.
+    static constexpr std::int64_t fresh_ms = 2000;
     static constexpr std::int64_t surroundings_ms = 5000;
     // After a longer pause a reading is only the new base.
     static constexpr std::int64_t stale_ms = 30'000;
@@ -64,6 +67,8 @@ class Monitor {
         MonitorSink sink{};
         // Hears of every sample, after the sink, on the thread that read.
         SampleListener publish{};
+        // Names and versions of programs, for machine().
+        std::map<std::string, std::string> versions{};
         // Runs a reading where blocking for some milliseconds is allowed, one after the other; empty: on the timers'
         // thread. What is handed over may be dropped at the end.
         std::function<void(std::function<void()>)> run{};
@@ -104,15 +109,17 @@ class Monitor {
     };
     bool is_running() const { return started_ || !wanted_by_.empty(); }
     std::int64_t interval_ms() const;
+    std::int64_t age_ms() const;
     void arrange();
     void rearrange();
-    void schedule(std::int64_t delay_ms, void (Monitor::*task)());
+    TimerId schedule(std::int64_t delay_ms, void (Monitor::*task)());
     MonitorStatus make_status() const;
     void tick();
+    // Of sample_soon(), one after the other.
     void read_first();
     void read_second();
     void read();
-    void answer_waiting(const MonitorSample& sample);
+    MonitorMeasure measure_now(std::int64_t now_ns);
 
     Host host_;
     const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();

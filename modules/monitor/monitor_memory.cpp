@@ -1,6 +1,6 @@
 // A token bucket of processor time: it fills by `core_share_max` of the time that passes, and each walk takes out what
-// it cost. It may go below zero by one walk (and by those of new processes), after which nothing is walked until it has
-// filled up again: so the share holds over time whatever a single walk costs.
+// it cost. It may go below zero by one walk, and by `debt_ns_max` for new processes, after which nothing is walked
+// until it has filled up again: so the share holds over time whatever a single walk costs.
 #include "modules/monitor/monitor_memory.h"
 
 #include <algorithm>
@@ -8,7 +8,8 @@
 namespace pillion {
 
 bool MonitorMemory::is_due(const Entry& entry, const ProcessReading& process, std::int64_t now_ns) {
-    const std::int64_t age_ns = now_ns - entry.asked_ns;
+    if (!entry.asked_ns) return false; // it had its chance as a new one
+    const std::int64_t age_ns = now_ns - *entry.asked_ns;
     if (!entry.why.empty()) return age_ns >= refused_ns;
     if (age_ns >= old_ns) return true;
     const std::uint64_t now = process.resident_bytes, then = entry.resident_bytes;
@@ -36,19 +37,16 @@ void MonitorMemory::update(MonitorPlatform& platform, const TreeReading& tree, s
     updated_ns_ = now_ns;
     for (auto& [key, entry] : entries_) entry.is_seen = false;
     std::vector<std::pair<const ProcessReading*, Entry*>> due;
-    std::int64_t new_cost_ns = 0;
     for (const ProcessReading& process : tree.processes) {
-        const auto [at, is_new] = entries_.try_emplace({process.pid, process.started_ns});
-        Entry& entry = at->second;
+        Entry& entry = entries_[{process.pid, process.started_ns}];
         entry.is_seen = true;
         if (process.state == MonitorState::zombie) // its memory is gone
             entry.known = Known{.memory{}, .at_ns = now_ns};
-        else if (entry.asked_ns != 0 || !is_new)
+        else if (is_due(entry, process, now_ns))
             due.emplace_back(&process, &entry);
-        else if (new_cost_ns < new_ns_max)
-            new_cost_ns += walk(platform, process, entry, now_ns);
+        else if (!entry.asked_ns && credit_ns_ > -debt_ns_max)
+            credit_ns_ -= walk(platform, process, entry, now_ns);
     }
-    credit_ns_ -= new_cost_ns;
     std::erase_if(entries_, [](const auto& entry) { return !entry.second.is_seen; });
     std::erase_if(due,
                   [now_ns](const auto& candidate) { return !is_due(*candidate.second, *candidate.first, now_ns); });

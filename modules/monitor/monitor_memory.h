@@ -1,7 +1,7 @@
 // Which processes have their memory maps walked now. A walk (PSS, private bytes) costs in proportion to a process's
 // size, some milliseconds for a browser, so walks spend at most a set share of a core: a new process is walked at once,
-// others when their resident size moved or the figure has grown old, the oldest figure first. Belongs to the Monitor's
-// reading thread.
+// on credit, others when their resident size moved or the figure has grown old, the oldest figure first. Belongs to the
+// Monitor's reading thread.
 #pragma once
 
 #include "modules/monitor/monitor_platform.h"
@@ -19,7 +19,7 @@ class MonitorMemory {
   public:
     static constexpr double core_share_max = 0.001;
     static constexpr std::int64_t credit_ns_max = 5'000'000;   // what unspent time adds up to
-    static constexpr std::int64_t new_ns_max = 20'000'000;     // in one update, for new processes
+    static constexpr std::int64_t debt_ns_max = 20'000'000;    // that new processes may leave
     static constexpr std::int64_t old_ns = 10'000'000'000;     // a figure is walked anew
     static constexpr std::int64_t moved_ns = 1'000'000'000;    // the same where the resident size moved
     static constexpr std::uint64_t moved_bytes = 1024 * 1024;  // by that, or by a share of 1/32, whichever is more
@@ -40,7 +40,7 @@ class MonitorMemory {
     struct Entry {
         std::optional<Known> known{};
         std::uint64_t resident_bytes = 0; // when it was walked
-        std::int64_t asked_ns = 0;
+        std::optional<std::int64_t> asked_ns{};
         std::string why{};
         bool is_seen = false;
     };

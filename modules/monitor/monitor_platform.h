@@ -89,7 +89,8 @@ struct MachineReading {
 struct CgroupReading {
     std::optional<double> cpu_limit_cores{};
     std::optional<std::uint64_t> cpu_used_ns{}; // of the group that has that limit
-    std::optional<std::uint64_t> throttled_ns{};
+    std::uint64_t periods = 0;                  // of the quota, and those in which it was used up
+    std::uint64_t throttled_periods = 0;
     std::optional<std::uint64_t> memory_limit_bytes{};
     std::optional<std::uint64_t> memory_used_bytes{}; // without file pages that the kernel would drop first
 };

@@ -69,7 +69,7 @@ class MonitorRates {
     };
 
     void measure_processes(const MonitorReadings& readings, const ComponentOf& component_of, MonitorMeasure& measure);
-    void add_totals(const MonitorReadings& readings, double tree_cpu_ns, MonitorSample& sample) const;
+    void add_totals(double tree_cpu_ns, MonitorSample& sample) const;
     void measure_machine(const MonitorReadings& readings, MonitorMeasure& measure);
     void measure_devices(const MonitorReadings& readings, MonitorMeasure& measure);
     void measure_cgroup(const MonitorReadings& readings, MonitorSample& sample);
