@@ -175,6 +175,7 @@ void Alerts::Engine::write_now() {
                           } else {
                               self->has_write_failed = false;
                           }
+                          self->changed.notify_all();
                           if (!self->is_stopped) self->finish(lock);
                       });
 }

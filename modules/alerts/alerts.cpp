@@ -105,12 +105,12 @@ Result<Alert> Alerts::acknowledge(std::string_view id, std::string by, std::stri
 
 void Alerts::stop() {
     {
-        const std::lock_guard lock(engine_->mutex);
+        std::unique_lock lock(engine_->mutex);
         if (std::exchange(engine_->is_stopped, true)) return;
         if (engine_->armed_for_ns) engine_->host.timers.cancel(engine_->timer);
-        engine_->events.clear();
-        engine_->write_from_ns = 0;
         engine_->changed.notify_all();
+        engine_->changed.wait(lock, [this] { return !engine_->is_publishing && !engine_->is_writing; });
+        engine_->write_from_ns = 0;
     }
     engine_->write_now();
 }
@@ -165,6 +165,7 @@ void Alerts::Engine::finish(std::unique_lock<std::mutex>& lock) {
         lock.lock();
     }
     is_publishing = false;
+    if (is_stopped) changed.notify_all();
 }
 
 } // namespace pillion

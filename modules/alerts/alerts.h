@@ -204,7 +204,7 @@ class Alerts {
     // What was set at run time; what was declared by the same name is back then.
     Result<void> delete_rule(const std::string& name);
 
-    // Nothing is evaluated or published afterwards. Before the store stops.
+    // Nothing is evaluated or published afterwards. Before the store stops, and not from within `publish`.
     void stop();
 
   private:
