@@ -101,6 +101,13 @@ void read_backends(const Backends& backends, Situation& situation) {
                                       .refused = stats->refused,
                                       .p50_ms = stats->latency.p50Us / 1000});
     }
+    for (BackendRepeated& method : backends.repeats())
+        situation.methods.push_back({.backend = std::move(method.backend),
+                                     .method = std::move(method.method),
+                                     .calls = method.calls,
+                                     .repeats = method.repeats,
+                                     .contradictions = method.contradictions,
+                                     .mean_ms = method.meanMs});
 }
 
 MemorySituation read_memory(Memory& memory) {

@@ -193,7 +193,10 @@ FlightPtr Backend::make_flight(const BackendRequest& request, const BackendCache
     flight->rule = rule;
     flight->generation = cache_.generation();
     flight->asked_ns = host_.clock.now_ns();
-    if (rule != nullptr) flight->params = request.params;
+    if (rule != nullptr)
+        flight->params = request.params;
+    else
+        flight->asked = BackendRepeats::hash(request.method, request.params);
     if (!key_.empty()) shared_[key_] = flight;
     const std::string params = outgoing_params(*flight, request.params, request.wants_progress);
     flight->text = backend_json::request(flight->id, request.method, params);

@@ -9,6 +9,7 @@
 #include "ipc/framing.h"
 #include "ipc/message.h"
 #include "modules/backends/backend_cache.h"
+#include "modules/backends/backend_repeats.h"
 #include "modules/backends/backend_rules.h"
 #include "modules/backends/backends.h"
 #include "modules/process/process.h"
@@ -30,11 +31,12 @@ struct BackendFlight {
         bool wants_progress = false;
     };
     FlightKind kind = FlightKind::call;
-    std::int64_t id = 0;  // on the backend's wire
-    std::string method{}; // decoded
-    std::string params{}; // as asked; kept where the answer may be kept
-    std::string text{};   // the message; empty once sent
-    std::string key{};    // of the cache and of equal calls; empty: neither
+    std::int64_t id = 0;     // on the backend's wire
+    std::string method{};    // decoded
+    std::string params{};    // as asked; kept where the answer may be kept
+    std::string text{};      // the message; empty once sent
+    std::string key{};       // of the cache and of equal calls; empty: neither
+    std::uint64_t asked = 0; // hash of method and params, where no rule covers them
     const BackendCacheRule* rule = nullptr;
     std::uint64_t generation = 0; // of the cache, when it was asked
     std::vector<Waiter> waiters{};
@@ -77,6 +79,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
     // The same without memory and latency, which take longer.
     BackendStats counts() const;
     const Histogram& latency_ns() const { return latency_ns_; }
+    std::vector<BackendRepeated> repeats() const;
     std::pair<std::size_t, std::size_t> cache_size() const;
     std::size_t clear_cache();
 
@@ -186,6 +189,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
     BackendState state_ = BackendState::cold;
     std::string reason_{};
     BackendCache cache_;
+    BackendRepeats repeats_;
     CircuitBreaker breaker_;
     RestartPolicy restarts_;
     std::shared_ptr<BackendTransport> transport_{};

@@ -126,6 +126,8 @@ void Backend::finish(Turn& turn, const FlightPtr& flight, const Message& message
         });
     } else {
         if (flight->rule != nullptr && !flight->key.empty()) keep(turn, flight, message.result);
+        if (flight->rule == nullptr)
+            repeats_.saw(flight->method, flight->asked, message.result, host_.clock.now_ns() - flight->asked_ns);
         release(flight);
         turn.after([waiters = std::exchange(flight->waiters, {}), result = message.result] {
             for (const auto& waiter : waiters) waiter.caller->answered(result);

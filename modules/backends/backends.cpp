@@ -261,14 +261,29 @@ Result<BackendStats> Backends::stats(std::string_view name) const {
     return backend->stats();
 }
 
-void Backends::visit_counts(
-    const std::function<void(const BackendStats&, const Histogram& latency_ns)>& visit) const {
+void Backends::visit_counts(const std::function<void(const BackendStats&, const Histogram& latency_ns)>& visit) const {
     std::vector<std::shared_ptr<Backend>> backends;
     {
         const std::lock_guard lock(mutex_);
         for (const auto& [name, backend] : backends_) backends.push_back(backend);
     }
     for (const auto& backend : backends) visit(backend->counts(), backend->latency_ns());
+}
+
+std::vector<BackendRepeated> Backends::repeats() const {
+    std::vector<BackendRepeated> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, backend] : backends_)
+        for (BackendRepeated& repeated : backend->repeats()) {
+            repeated.backend = name;
+            all.push_back(std::move(repeated));
+        }
+    return all;
+}
+
+std::vector<BackendRepeated> Backend::repeats() const {
+    const std::lock_guard lock(mutex_);
+    return repeats_.read();
 }
 
 std::pair<std::size_t, std::size_t> Backends::cache_size() const {

@@ -184,6 +184,16 @@ struct BackendStats {
     BackendLatency latency; // of requests that went to the backend
 };
 
+// A method that no cache rule covers: how often it was asked the same, and whether it answered otherwise then.
+struct BackendRepeated {
+    std::string backend{};
+    std::string method{};
+    std::uint64_t calls = 0;
+    std::uint64_t repeats = 0;
+    std::uint64_t contradictions = 0;
+    double meanMs = 0;
+};
+
 class Backends {
   public:
     struct Host {
@@ -233,6 +243,8 @@ class Backends {
     Result<BackendStats> stats(std::string_view name) const;
     // What each has counted, and its latencies, without reading /proc: memoryBytes and latency are left at 0.
     void visit_counts(const std::function<void(const BackendStats&, const Histogram& latency_ns)>& visit) const;
+    // Methods whose answers are not kept, as far as they were called.
+    std::vector<BackendRepeated> repeats() const;
     // Bytes and entries of all caches.
     std::pair<std::size_t, std::size_t> cache_size() const;
     std::size_t clear_caches();
