@@ -62,4 +62,158 @@ struct Leak {
 Result<std::vector<Leak>> find_leaks(Series& series, const LeakConfig& config = {});
 std::string describe(const Leak& leak);
 
+// --- Anomalies
+// --------------------------------------------------------------------------------------------------------
+
+struct AnomalyPoint {
+    std::size_t index = 0;
+    double value = 0;
+    double low = 0; // between which it was to be expected
+    double high = 0;
+    int votes = 0;         // of the three detectors
+    bool seasonal = false; // whether the season was taken into account
+};
+inline constexpr std::size_t anomaly_points_min = 60;
+// The values that at least two of three detectors call out of place. On a series whose noise stays as it is, however
+// heavy its tails, less than one a week.
+Result<std::vector<AnomalyPoint>> find_anomalies(std::span<const SeriesPoint> points);
+
+// --- What is said of the series, as it goes out
+// -----------------------------------------------------------------------
+
+enum class AnalysisSeverity : std::uint8_t { info, warning, critical };
+enum class AnalysisKind : std::uint8_t { memory, cpu, cache, network, disk, queue, stability };
+enum class TrendDirection : std::uint8_t { steady, rising, falling };
+enum class TrendMeaning : std::uint8_t { neutral, better, worse };
+
+// A series of the range, read by the function that suits its kind.
+struct SeriesCourse {
+    std::string metric{};
+    SeriesLabels labels{};
+    std::string unit{};
+    std::string function{};
+    std::vector<SeriesPoint> points{};
+};
+
+struct SeriesTrend {
+    std::string metric{};
+    SeriesLabels labels{};
+    std::string unit{};
+    std::string function{}; // what was made of the values: avg, rate, p95
+    TrendDirection direction = TrendDirection::steady;
+    TrendMeaning meaning = TrendMeaning::neutral;
+    double level = 0;
+    double slopePerHour = 0;
+    double slopePerHourLow = 0;
+    double slopePerHourHigh = 0;
+    double changeShare = 0; // over the range, of the level at its beginning
+    double probability = 1;
+};
+
+struct SeriesAnomaly {
+    std::string metric{};
+    SeriesLabels labels{};
+    std::string unit{};
+    std::int64_t at = 0;
+    double value = 0;
+    double expectedLow = 0;
+    double expectedHigh = 0;
+    std::uint64_t votes = 0; // of three detectors
+    bool seasonal = false;
+    std::uint64_t points = 1; // that followed each other
+};
+
+struct SeriesChange {
+    std::string metric{};
+    SeriesLabels labels{};
+    std::string unit{};
+    std::int64_t at = 0;
+    double before = 0;
+    double after = 0;
+    double changeShare = 0;
+    TrendMeaning meaning = TrendMeaning::neutral;
+};
+
+struct Bottleneck {
+    AnalysisKind kind = AnalysisKind::cpu;
+    AnalysisSeverity severity = AnalysisSeverity::info;
+    double impact = 0; // 0 to 100: points it costs its part of the score
+    std::string what{};
+    std::string advice{};
+    std::string metric{};
+    SeriesLabels labels{};
+    std::string unit{};
+    double value = 0;
+    double warning = 0; // the value from which it is one, and from which it is critical
+    double critical = 0;
+};
+
+struct HotPath {
+    std::string kind{}; // method, backend, component, job
+    std::string name{};
+    std::uint64_t count = 0;
+    double totalMs = 0;
+    double meanMs = 0;
+    double p95Ms = 0;
+    double share = 0; // of the time of all of its kind
+};
+
+struct ScorePart {
+    AnalysisKind kind = AnalysisKind::cpu;
+    std::optional<double> score{}; // absent where nothing was measured
+    double weight = 0;
+    std::string because{}; // what costs it the most; empty at 100
+};
+
+struct AnalysisReport {
+    std::int64_t at = 0;
+    std::int64_t from = 0;
+    std::int64_t to = 0;
+    std::optional<double> score{}; // absent where nothing was measured
+    std::vector<ScorePart> parts{};
+    std::vector<std::string> criticalIssues{};
+    std::vector<std::string> recommendations{};
+    std::vector<Bottleneck> bottlenecks{};
+    std::vector<Leak> leaks{};
+    std::vector<SeriesTrend> trends{};
+    std::vector<SeriesAnomaly> anomalies{};
+    std::vector<SeriesChange> changes{};
+    std::vector<HotPath> hotPaths{};
+    std::size_t seriesExamined = 0;
+    std::vector<SeriesCourse> courses{}; // what the page draws
+};
+
+struct AnalysisRange {
+    std::int64_t from_ms = 0; // 0: an hour before the end
+    std::int64_t to_ms = 0;   // 0: now
+    std::string metric{};     // empty: all
+};
+
+class Analysis {
+  public:
+    struct Host {
+        Series& series;
+        // What the series do not know: time by method and by job. May be empty.
+        std::function<std::vector<HotPath>()> hot_paths{};
+        std::string folder{}; // where pages go; made when needed
+    };
+    explicit Analysis(Host host, LeakConfig leak = {}) : host_(std::move(host)), leak_(leak) {}
+
+    // Trends that are significant and matter, the largest first.
+    Result<std::vector<SeriesTrend>> trends(const AnalysisRange& range);
+    Result<std::vector<SeriesAnomaly>> anomalies(const AnalysisRange& range);
+    Result<std::vector<SeriesChange>> changes(const AnalysisRange& range);
+    Result<std::vector<Leak>> leaks() { return find_leaks(host_.series, leak_); }
+    // By impact, the largest first.
+    Result<std::vector<Bottleneck>> bottlenecks(const AnalysisRange& range);
+    Result<std::vector<HotPath>> hot_paths(const AnalysisRange& range);
+    Result<AnalysisReport> run(const AnalysisRange& range);
+    // The report as a page that needs nothing else; the path it was written to.
+    Result<std::string> write_page(const AnalysisReport& report) const;
+
+  private:
+    const Host host_;
+    const LeakConfig leak_;
+};
+
 } // namespace pillion

@@ -1,6 +1,6 @@
 // Reads what the monitor recorded of private memory, the newer the closer, and joins the resolutions to one course per
 // process. Restarts are where a component's counter of them rose.
-#include "modules/analysis/analysis.h"
+#include "modules/analysis/analysis_courses.h"
 
 #include <algorithm>
 #include <array>
@@ -28,22 +28,14 @@ std::string label_of(const SeriesLabels& labels, const std::string& name) {
     return at == labels.end() ? std::string{} : at->second;
 }
 
-// A name that nobody recorded yet has no lines.
-Result<std::vector<SeriesLine>> lines_of(Series& series, SeriesQuery query) {
-    auto answer = series.query(query);
-    if (answer) return std::move(answer->lines);
-    if (answer.error().code == ErrorCode::not_found) return std::vector<SeriesLine>{};
-    return std::unexpected(std::move(answer).error());
-}
-
 Result<std::map<std::string, std::int64_t>> restarted(Series& series, std::int64_t now) {
     std::map<std::string, std::int64_t> latest;
     for (const Stretch& stretch : course) {
-        auto lines = PILLION_TRY(lines_of(series, {.name = std::string(restarts),
-                                                   .from_ms = now - stretch.back_ms,
-                                                   .to_ms = now,
-                                                   .step_ms = stretch.step_ms,
-                                                   .function = SeriesFunction::increase}));
+        auto lines = PILLION_TRY(lines_or_none(series, {.name = std::string(restarts),
+                                                        .from_ms = now - stretch.back_ms,
+                                                        .to_ms = now,
+                                                        .step_ms = stretch.step_ms,
+                                                        .function = SeriesFunction::increase}));
         for (const SeriesLine& line : lines)
             for (const SeriesPoint& point : line.points)
                 if (point.value > 0) latest[label_of(line.labels, "component")] = point.at_ms;
@@ -66,11 +58,11 @@ Result<std::vector<Leak>> find_leaks(Series& series, const LeakConfig& config) {
     for (std::size_t index = 0; index < course.size(); ++index) {
         const Stretch& stretch = course[index];
         const std::int64_t until = index + 1 < course.size() ? now - course[index + 1].back_ms : now + stretch.step_ms;
-        auto lines = PILLION_TRY(lines_of(series, {.name = std::string(private_memory),
-                                                   .from_ms = now - stretch.back_ms,
-                                                   .to_ms = now,
-                                                   .step_ms = stretch.step_ms,
-                                                   .function = SeriesFunction::min}));
+        auto lines = PILLION_TRY(lines_or_none(series, {.name = std::string(private_memory),
+                                                        .from_ms = now - stretch.back_ms,
+                                                        .to_ms = now,
+                                                        .step_ms = stretch.step_ms,
+                                                        .function = SeriesFunction::min}));
         for (SeriesLine& line : lines) {
             auto& points = courses[line.labels];
             for (const SeriesPoint& point : line.points)

@@ -105,16 +105,28 @@ bool is_clear(const Window& window, const statistics::Trend& trend) {
     return trend.slope > 0 && trend.probability / 2 <= chance_max && window.grown() >= 8 * trend.noise;
 }
 
-// The highest level the minima of equal stretches had between the start and the window: two of them in a row, since a
-// single one may be short of its trough.
-double territory_before(Points points, std::int64_t from_ms, std::int64_t to_ms, std::int64_t stretch_ms) {
-    if (to_ms - from_ms < stretch_ms) return 0;
-    const Minima minima = minima_of(
-        points, from_ms, to_ms, static_cast<std::size_t>((to_ms - from_ms) / std::max<std::int64_t>(stretch_ms, 1)));
-    double highest = 0;
-    for (std::size_t index = 1; index < minima.values.size(); ++index)
-        highest = std::max(highest, std::min(minima.values[index - 1], minima.values[index]));
-    return highest;
+// Where the minima of equal stretches were between the start and the window. Of the highest, two in a row count, since
+// a single one may be short of its trough.
+struct Territory {
+    double low = 0;
+    double high = 0;
+};
+Territory territory_before(Points points, std::int64_t from_ms, std::int64_t to_ms, std::int64_t stretch_ms) {
+    if (to_ms - from_ms < 2 * stretch_ms) return {};
+    const Minima minima = minima_of(points, from_ms, to_ms, static_cast<std::size_t>((to_ms - from_ms) / stretch_ms));
+    if (minima.values.size() < 2) return {};
+    Territory territory{.low = minima.values.front(), .high = 0};
+    for (std::size_t index = 1; index < minima.values.size(); ++index) {
+        territory.low = std::min(territory.low, minima.values[index]);
+        territory.high = std::max(territory.high, std::min(minima.values[index - 1], minima.values[index]));
+    }
+    territory.low = std::min(territory.low, territory.high);
+    return territory;
+}
+
+// A quarter more than what it moved by before, and not just the end of the window alone.
+bool is_new_ground(const Window& window, const Territory& before) {
+    return window.last >= before.high + std::max(0.5 * window.grown(), 0.25 * (before.high - before.low));
 }
 
 // Whether it grew within this time, and most of that early.
@@ -160,8 +172,7 @@ Result<MemoryVerdict> judge_memory(std::span<const SeriesPoint> all, const LeakC
                 PILLION_TRY(statistics::trend(minima.at_ms, minima.values, 0.95, statistics::Correlation::ignored));
             if (!is_clear(window, trend)) continue;
             const auto stretch_ms = window_ms / static_cast<std::int64_t>(count);
-            const double territory = territory_before(points, warm, end - window_ms, stretch_ms);
-            if (window.last < territory + 0.3 * window.grown()) continue;
+            if (!is_new_ground(window, territory_before(points, warm, end - window_ms, stretch_ms))) continue;
             // What slows down over a longer time than this window is on its way to a limit.
             const bool slows = (window_ms * 2 <= known && is_bounded(points, end - window_ms * 2, end, config)) ||
                                (window_ms * 4 <= known && is_bounded(points, end - window_ms * 4, end, config));

@@ -1,0 +1,149 @@
+// Anomalies by consensus: a value counts when at least two of three views of it are out of place,
+//   - its distance from the median of its neighbours on both sides (Hampel, 1974),
+//   - what is left of it without level and season where there is a season, else its distance from the median of all,
+//   - its distance from the median of what came shortly before.
+// How far is too far is not a number of deviations, which heavy tails would pass every day: each view's limit is where
+// a generalised Pareto tail, fitted to the view's own large values, is exceeded once in some hundred thousand (Siffer
+// et al.: Anomaly Detection in Streams with Extreme Value Theory, KDD 2017). The tail is fitted by quantiles, so that
+// the anomalies themselves do not move it.
+#include "modules/analysis/analysis.h"
+#include "modules/statistics/statistics.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace pillion {
+
+namespace {
+
+constexpr double chance = 2e-6;
+constexpr double tail_from = 0.9; // the share from which values are the tail's
+constexpr double shape_max = 0.6;
+constexpr std::size_t neighbours = 15;
+constexpr double strength_min = 0.6; // of a season that is taken into account
+constexpr std::int64_t day_ms = 86'400'000;
+constexpr std::int64_t hour_ms = 3'600'000;
+
+using Numbers = std::vector<double>;
+
+double median(std::span<const double> values) { return statistics::median(values).value_or(0); }
+
+// The ratio of two quantiles of the excesses rises with the tail's shape.
+double shape_of(double ratio) {
+    double low = 1e-6;
+    double high = shape_max;
+    for (int step = 0; step < 40; ++step) {
+        const double half = (low + high) / 2;
+        ((std::pow(5, half) - 1) / (std::pow(2, half) - 1) < ratio ? low : high) = half;
+    }
+    return low;
+}
+
+// What values of this kind exceed with the chance above. `least` is a spread below which nothing matters.
+double limit_of(Numbers values, double least) {
+    std::ranges::sort(values);
+    const auto at = [&](double share) { return statistics::quantile(values, share).value_or(0); };
+    const double from = at(tail_from);
+    const double half = std::max(at(1 - (1 - tail_from) / 2) - from, least);
+    const double most = std::max(at(1 - (1 - tail_from) / 5) - from, half);
+    const double shape = shape_of(most / half);
+    const double scale = half * shape / (std::pow(2, shape) - 1);
+    return from + scale / shape * (std::pow(chance / (1 - tail_from), -shape) - 1);
+}
+
+struct View {
+    Numbers center{}; // what was expected
+    double below = 0; // how far a value may lie on either side
+    double above = 0;
+};
+
+View view_of(std::span<const double> values, Numbers center, double least) {
+    Numbers over;
+    Numbers under;
+    for (std::size_t index = 0; index < values.size(); ++index) {
+        over.push_back(values[index] - center[index]);
+        under.push_back(-over.back());
+    }
+    return {.center = std::move(center),
+            .below = limit_of(std::move(under), least),
+            .above = limit_of(std::move(over), least)};
+}
+
+// The median of neighbours, without the value itself: on both sides, or before it only.
+Numbers medians_around(std::span<const double> values, bool only_before) {
+    Numbers medians;
+    Numbers some;
+    for (std::size_t index = 0; index < values.size(); ++index) {
+        std::size_t from = index - std::min(index, neighbours);
+        const std::size_t to = only_before ? index : std::min(index + neighbours + 1, values.size());
+        if (only_before && index < neighbours) from = 0;
+        some.clear();
+        for (std::size_t other = from; other < std::max(to, neighbours); ++other)
+            if (other != index) some.push_back(values[other]);
+        medians.push_back(median(some));
+    }
+    return medians;
+}
+
+// Level and season where a day or an hour repeats, else nothing.
+Numbers seasonal_center(std::span<const SeriesPoint> points, std::span<const double> values) {
+    const std::int64_t step =
+        (points.back().at_ms - points.front().at_ms) / static_cast<std::int64_t>(points.size() - 1);
+    for (const std::int64_t period_ms : std::array{hour_ms, day_ms}) {
+        const auto period = static_cast<std::size_t>(period_ms / std::max<std::int64_t>(step, 1));
+        // Values must be as far apart as each other, or phases would drift.
+        const bool is_even =
+            points.back().at_ms - points.front().at_ms == step * static_cast<std::int64_t>(points.size() - 1);
+        if (!is_even || period < 6 || period > 2000 || values.size() < 3 * period) continue;
+        const auto seasons = statistics::decompose(values, period);
+        if (!seasons || seasons->strength < strength_min) continue;
+        Numbers center;
+        for (std::size_t index = 0; index < values.size(); ++index)
+            center.push_back(seasons->level[index] + seasons->season[index]);
+        return center;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<std::vector<AnomalyPoint>> find_anomalies(std::span<const SeriesPoint> points) {
+    Numbers values;
+    for (const SeriesPoint& point : points) values.push_back(point.value);
+    PILLION_TRY(statistics::check(values, anomaly_points_min, "a search for anomalies"));
+    const double center = median(values);
+    // Below a hundredth of the level, or of what it moves by, nothing is an anomaly.
+    const double least = std::max({0.002 * std::abs(center), 1e-12});
+    Numbers seasonal = seasonal_center(points, values);
+    const bool has_season = !seasonal.empty();
+    Numbers around = medians_around(values, false);
+    Numbers before = medians_around(values, true);
+    if (has_season) {
+        // A view of neighbours would call the season's own flanks out of place.
+        Numbers rest;
+        for (std::size_t index = 0; index < values.size(); ++index) rest.push_back(values[index] - seasonal[index]);
+        around = medians_around(rest, false);
+        before = medians_around(rest, true);
+        for (std::size_t index = 0; index < values.size(); ++index) {
+            around[index] += seasonal[index];
+            before[index] += seasonal[index];
+        }
+    }
+    const std::array views = {view_of(values, std::move(around), least),
+                              view_of(values, has_season ? std::move(seasonal) : Numbers(values.size(), center), least),
+                              view_of(values, std::move(before), least)};
+    std::vector<AnomalyPoint> found;
+    for (std::size_t index = 0; index < values.size(); ++index) {
+        AnomalyPoint point{.index = index, .value = values[index], .seasonal = has_season};
+        for (const View& view : views)
+            point.votes +=
+                values[index] > view.center[index] + view.above || values[index] < view.center[index] - view.below;
+        point.low = views[0].center[index] - views[0].below;
+        point.high = views[0].center[index] + views[0].above;
+        if (point.votes >= 2) found.push_back(point);
+    }
+    return found;
+}
+
+} // namespace pillion

@@ -1,0 +1,23 @@
+// The series of a range as plain courses of points, each read by the function that suits its kind. Part of analysis.
+#pragma once
+
+#include "modules/analysis/analysis.h"
+
+namespace pillion {
+
+struct AnalysisSpan {
+    std::int64_t from_ms = 0;
+    std::int64_t to_ms = 0;
+};
+Result<AnalysisSpan> span_of(Series& series, const AnalysisRange& range);
+// At most so many points each; of gauges the mean, of counters the rate, of histograms the 95th percentile.
+inline constexpr std::int64_t course_points = 360;
+inline constexpr std::size_t courses_max = 300;
+Result<std::vector<SeriesCourse>> courses_of(Series& series, const AnalysisRange& range);
+// A query whose metric nobody recorded yet has no lines.
+Result<std::vector<SeriesLine>> lines_or_none(Series& series, const SeriesQuery& query);
+
+// What it means to the user when the metric rises.
+TrendMeaning meaning_of(std::string_view metric, bool rises);
+
+} // namespace pillion

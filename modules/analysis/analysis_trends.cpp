@@ -1,0 +1,126 @@
+// Trends and changes of all series. With hundreds of them looked at, a trend counts at one in a thousand, after the
+// correction for correlation in time, and when it moves the level by a tenth over the range.
+#include "modules/analysis/analysis_courses.h"
+#include "modules/statistics/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pillion {
+
+namespace {
+
+constexpr double hour_ms = 3'600'000;
+constexpr double chance_max = 0.001;
+constexpr double change_share_min = 0.1;
+constexpr std::size_t trend_points_min = 20;
+
+// Over a range much longer than this a median of neighbours says the same, and says it faster.
+std::vector<SeriesPoint> fewer(const std::vector<SeriesPoint>& points) {
+    constexpr std::size_t most = 120;
+    if (points.size() <= most) return points;
+    std::vector<SeriesPoint> medians;
+    for (std::size_t index = 0; index < most; ++index) {
+        const std::size_t from = index * points.size() / most;
+        const std::size_t to = (index + 1) * points.size() / most;
+        std::vector<double> values;
+        for (std::size_t each = from; each < to; ++each) values.push_back(points[each].value);
+        medians.push_back({points[(from + to) / 2].at_ms, statistics::median(values).value_or(0)});
+    }
+    return medians;
+}
+
+std::optional<SeriesTrend> trend_of(const SeriesCourse& course) {
+    if (course.points.size() < trend_points_min) return std::nullopt;
+    const std::vector<SeriesPoint> points = fewer(course.points);
+    std::vector<double> hours;
+    std::vector<double> values;
+    for (const SeriesPoint& point : points) {
+        hours.push_back(static_cast<double>(point.at_ms - points.front().at_ms) / hour_ms);
+        values.push_back(point.value);
+    }
+    const auto found = statistics::trend(hours, values);
+    if (!found || found->probability > chance_max) return std::nullopt;
+    const double first = found->line(hours.front());
+    const double change = found->line(hours.back()) - first;
+    const double base = std::max(std::abs(first), std::abs(found->level) / 10);
+    SeriesTrend trend{.metric = course.metric,
+                      .labels = course.labels,
+                      .unit = course.unit,
+                      .function = course.function,
+                      .direction = change > 0 ? TrendDirection::rising : TrendDirection::falling,
+                      .meaning = meaning_of(course.metric, change > 0),
+                      .level = found->level,
+                      .slopePerHour = found->slope,
+                      .slopePerHourLow = found->slope_interval.low,
+                      .slopePerHourHigh = found->slope_interval.high,
+                      .changeShare = base > 0 ? change / base : 0,
+                      .probability = found->probability};
+    if (std::abs(trend.changeShare) < change_share_min) return std::nullopt;
+    return trend;
+}
+
+} // namespace
+
+Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
+    std::vector<SeriesTrend> trends;
+    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range)))
+        if (auto trend = trend_of(course)) trends.push_back(std::move(*trend));
+    std::ranges::stable_sort(trends, std::greater<>{}, [](const SeriesTrend& trend) {
+        return std::pair(trend.meaning == TrendMeaning::worse, std::abs(trend.changeShare));
+    });
+    return trends;
+}
+
+Result<std::vector<SeriesChange>> Analysis::changes(const AnalysisRange& range) {
+    std::vector<SeriesChange> changes;
+    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
+        std::vector<double> values;
+        for (const SeriesPoint& point : course.points) values.push_back(point.value);
+        if (values.size() < statistics::change_points_values_min) continue;
+        const auto found =
+            statistics::change_points(values, {.minimum_effect = change_share_min, .false_alarm_share = 0.01});
+        if (!found) continue;
+        for (const statistics::ChangePoint& change : *found)
+            changes.push_back({.metric = course.metric,
+                               .labels = course.labels,
+                               .unit = course.unit,
+                               .at = course.points[change.index].at_ms,
+                               .before = change.before,
+                               .after = change.after,
+                               .changeShare = change.before != 0 ? change.shift / std::abs(change.before) : 0,
+                               .meaning = meaning_of(course.metric, change.after > change.before)});
+    }
+    std::ranges::stable_sort(changes, {}, &SeriesChange::at);
+    return changes;
+}
+
+Result<std::vector<SeriesAnomaly>> Analysis::anomalies(const AnalysisRange& range) {
+    std::vector<SeriesAnomaly> anomalies;
+    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
+        const auto found = find_anomalies(course.points);
+        if (!found) continue;
+        std::size_t next = 0;
+        for (const AnomalyPoint& point : *found) {
+            const bool goes_on = next != 0 && point.index == next;
+            next = point.index + 1;
+            if (goes_on) {
+                ++anomalies.back().points;
+                continue;
+            }
+            anomalies.push_back({.metric = course.metric,
+                                 .labels = course.labels,
+                                 .unit = course.unit,
+                                 .at = course.points[point.index].at_ms,
+                                 .value = point.value,
+                                 .expectedLow = point.low,
+                                 .expectedHigh = point.high,
+                                 .votes = static_cast<std::uint64_t>(point.votes),
+                                 .seasonal = point.seasonal});
+        }
+    }
+    std::ranges::stable_sort(anomalies, {}, &SeriesAnomaly::at);
+    return anomalies;
+}
+
+} // namespace pillion
