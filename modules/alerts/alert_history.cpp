@@ -180,11 +180,16 @@ void Alerts::Engine::write_now() {
                       });
 }
 
+// Who waited for history has also seen published what came of reading it.
 void Alerts::Engine::load() {
     if (host.store == nullptr) return;
+    {
+        const std::lock_guard lock(mutex);
+        if (is_loaded) return;
+    }
     begin_load();
     std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return is_loaded || is_stopped; });
+    changed.wait(lock, [this] { return (is_loaded && !is_publishing) || is_stopped; });
 }
 
 } // namespace pillion

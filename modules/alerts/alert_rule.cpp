@@ -1,4 +1,4 @@
-#include "modules/alerts/alert_rule.h"
+#include "modules/alerts/alerts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,8 +54,8 @@ Result<void> check_thresholds(std::string_view name, const AlertRule& rule) {
             !before || (rule.comparison == AlertComparison::above ? *before <= **threshold : *before >= **threshold);
         if (!is_ordered)
             return refuse(name,
-                          std::string(member) + " (" + std::to_string(**threshold) +
-                              ") is met before the level below it (" + std::to_string(*before) + ")",
+                          std::string(member) + " (" + alert_value_text(**threshold, "") +
+                              ") is met before the level below it (" + alert_value_text(*before, "") + ")",
                           member,
                           rule.comparison == AlertComparison::above ? "thresholds rise from info to critical"
                                                                     : "thresholds fall from info to critical");

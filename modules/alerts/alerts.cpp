@@ -165,7 +165,7 @@ void Alerts::Engine::finish(std::unique_lock<std::mutex>& lock) {
         lock.lock();
     }
     is_publishing = false;
-    if (is_stopped) changed.notify_all();
+    changed.notify_all();
 }
 
 } // namespace pillion

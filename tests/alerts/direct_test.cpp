@@ -2,6 +2,7 @@
 #include "tests/alerts/alerts_fixture.h"
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 using namespace pillion;
 
@@ -236,4 +237,35 @@ TEST_CASE("thousands of alerts of rules are bounded and come in as there is room
     for (auto& [labels, value] : it.values["load"]) value = 1;
     it.pass(3 * minute_ms);
     CHECK(it.alerts.list().empty());
+}
+
+TEST_CASE("threads raise, resolve, silence and look while rules are evaluated, and every end had a beginning",
+          "[alerts]") {
+    AlertsFixture it({{"busy", plain_rule()}});
+    it.start();
+    it.values["load"][{}] = 80;
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 3; ++thread)
+        threads.emplace_back([&it, thread] {
+            for (int i = 0; i < 300; ++i) {
+                const std::string key = "k" + std::to_string(thread) + "-" + std::to_string(i % 7);
+                it.alerts.raise({.key = key});
+                if (i % 2 == 0) it.alerts.resolve(key);
+                if (i % 50 == 0) {
+                    const auto silence = it.alerts.silence({.rule = "k1-*"}, minute_ms);
+                    if (silence) static_cast<void>(it.alerts.unsilence(silence->id));
+                    static_cast<void>(it.alerts.list(AlertsOf::all));
+                }
+            }
+        });
+    for (int i = 0; i < 100; ++i) it.pass(second_ms);
+    for (std::thread& thread : threads) thread.join();
+    it.alerts.stop();
+    std::map<std::string, int> standing;
+    for (const auto& [change, alert] : it.events) {
+        int& stands = standing[alert.id];
+        if (change == AlertChange::raised) REQUIRE(stands++ == 0);
+        if (change == AlertChange::changed) REQUIRE(stands == 1);
+        if (change == AlertChange::resolved) REQUIRE(stands-- == 1);
+    }
 }
