@@ -18,7 +18,7 @@ namespace pillion {
 
 namespace {
 
-constexpr std::int64_t threads_each_reading = 8;
+constexpr std::int64_t threads_each_reading = 4;
 constexpr std::int64_t readings_between_walks_max = 10;
 constexpr std::int64_t readings_between_counts = 10;
 constexpr std::int64_t processes_each_scan = 500;
@@ -239,8 +239,11 @@ std::vector<std::int64_t> LinuxMonitorPlatform::children(const ProcessReading& p
         const auto scanned = scanned_children(process.pid);
         return {scanned.begin(), scanned.end()};
     }
+    // A new child of ours is seen at once; a webview's grandchild may take some readings.
     const std::int64_t due =
-        std::clamp<std::int64_t>(process.threads / threads_each_reading, 1, readings_between_walks_max);
+        process.role == MonitorRole::self
+            ? 1
+            : std::clamp<std::int64_t>(process.threads / threads_each_reading, 1, readings_between_walks_max);
     std::vector<std::int64_t> now;
     if (seen.walked == 0 || readings_ - seen.walked >= due) {
         seen.walked = readings_;

@@ -114,24 +114,36 @@ TEST_CASE("children of all threads are found", "[monitor]") {
     CHECK(pids(system.platform()->read_tree()).size() == 4);
 }
 
-TEST_CASE("of a process with many threads the others than the first are asked every few readings", "[monitor]") {
+TEST_CASE("of a child with many threads the others than the first are asked every few readings", "[monitor]") {
     FakeSystem system;
-    system.add(100, {.parent = 0, .threads = 24});
+    system.add(90, {.parent = 0, .children = "100 "});
+    system.add(100, {.parent = 90, .threads = 12});
     system.write("/proc/100/task/110/children", "");
-    const auto platform = system.platform();
-    CHECK(pids(platform->read_tree()) == Pids{100});
+    const auto platform = system.platform(90);
+    CHECK(pids(platform->read_tree()) == Pids{90, 100});
     system.add(101, {.parent = 100});
     system.add(102, {.parent = 100});
     system.write("/proc/100/task/100/children", "101 ");
     system.write("/proc/100/task/110/children", "102 ");
-    CHECK(pids(platform->read_tree()) == Pids{100, 101});
-    CHECK(pids(platform->read_tree()) == Pids{100, 101});
+    CHECK(pids(platform->read_tree()) == Pids{90, 100, 101});
+    CHECK(pids(platform->read_tree()) == Pids{90, 100, 101});
     Pids all = pids(platform->read_tree());
     std::ranges::sort(all);
-    CHECK(all == Pids{100, 101, 102});
+    CHECK(all == Pids{90, 100, 101, 102});
     all = pids(platform->read_tree()); // and is remembered until the next time
     std::ranges::sort(all);
-    CHECK(all == Pids{100, 101, 102});
+    CHECK(all == Pids{90, 100, 101, 102});
+}
+
+TEST_CASE("of Pillion itself all threads are asked each time, however many", "[monitor]") {
+    FakeSystem system;
+    system.add(100, {.parent = 0, .threads = 200});
+    system.write("/proc/100/task/110/children", "");
+    const auto platform = system.platform();
+    CHECK(pids(platform->read_tree()) == Pids{100});
+    system.add(101, {.parent = 100});
+    system.write("/proc/100/task/110/children", "101 ");
+    CHECK(pids(platform->read_tree()) == Pids{100, 101});
 }
 
 TEST_CASE("without children files all processes are asked for their parent", "[monitor]") {
