@@ -120,7 +120,11 @@ Suggestions::Host SuggestionParts::suggestions_host() {
                                            .cache = host_.cache},
                                           (host_.clock.now_ns() - host_.started_ns) / 1'000'000);
                 },
-            .set_recording = [&series](bool wanted) { series.sampler().set_wanted("suggestions", wanted); },
+            .set_recording =
+                [this, &series](bool wanted) {
+                    series.sampler().set_wanted("suggestions", wanted);
+                    if (host_.set_monitored) host_.set_monitored(wanted);
+                },
             .run = [this](std::function<void()> work) { executor_.post(std::move(work)); },
             .on_changed = [this](const SuggestionTrial& trial) { host_.hub.publish(suggestions_changed_event, trial); },
             .owner = own_name(),

@@ -29,6 +29,8 @@ class SuggestionParts {
         Lazy<MetricsParts>& series;
         const Lazy<AppParts>& parts;
         const Lazy<CacheParts>& cache;
+        // Whether the resource monitor is to run: while something is measured.
+        std::function<void(bool)> set_monitored{};
         std::int64_t started_ns = 0; // when this program was, by the monotonic clock
     };
     SuggestionParts(const Host& host, const SuggestionsConfig& config);

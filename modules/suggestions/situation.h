@@ -63,7 +63,7 @@ struct MethodSituation {
     std::uint64_t calls = 0;
     std::uint64_t repeats = 0;        // with params that had been asked before
     std::uint64_t contradictions = 0; // repeats that were answered otherwise than before
-    double mean_ms = 0; // to an answer
+    double mean_ms = 0;               // to an answer
 };
 
 struct DatabaseSituation {

@@ -81,6 +81,7 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     // Used by steps alone, and by stop() when no step runs any more.
     std::unique_ptr<Run> current;
     bool is_recording = false;
+    std::optional<std::int64_t> changed_ms; // by the series' time, when a trial last changed something
 
     std::mutex mutex; // guards what follows
     std::condition_variable changed;

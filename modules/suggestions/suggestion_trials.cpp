@@ -90,13 +90,18 @@ bool Suggestions::Engine::is_enough(const Readings& readings) const {
 }
 
 void Suggestions::Engine::begin_trial() {
-    auto readings = read(current->window_ms);
-    if (readings && is_enough(*readings)) {
-        current->before = std::move(*readings);
-        return apply();
+    // What an earlier trial stirred up, and took back, is not what this one is compared with.
+    const std::int64_t unsettled_ms =
+        changed_ms ? *changed_ms + current->settle_ms + current->window_ms - host.series.now_ms() : 0;
+    if (unsettled_ms <= 0) {
+        auto readings = read(current->window_ms);
+        if (readings && is_enough(*readings)) {
+            current->before = std::move(*readings);
+            return apply();
+        }
     }
     report(0, "measuring before");
-    after_ms(current->window_ms, [](Engine& engine) {
+    after_ms(unsettled_ms > 0 ? unsettled_ms : current->window_ms, [](Engine& engine) {
         auto later = engine.read(engine.current->window_ms);
         if (!later) return engine.fail_trial("its figure could not be read: " + later.error().message);
         engine.current->before = std::move(*later);
@@ -116,6 +121,7 @@ void Suggestions::Engine::apply() {
     if (const auto added = past.add(run.trial); !added)
         log(LogLevel::warning, "suggestions", "a trial is not recorded: " + added.error().message);
     run.is_applied = true;
+    changed_ms = host.series.now_ms();
     run.action.apply(run.suggestion, [weak = weak_from_this()](Result<void> result) {
         if (const auto self = weak.lock())
             self->post([&engine = *self, result = std::move(result)] { engine.applied(result); });
@@ -163,6 +169,7 @@ void Suggestions::Engine::take_back(std::string reason) {
                         if (!self) return;
                         self->post([&engine = *self, is_undecided, reason, undone = std::move(undone)] {
                             engine.current->trial.inForce = !undone;
+                            engine.changed_ms = engine.host.series.now_ms();
                             if (!undone)
                                 engine.keep(SuggestionVerdict::failed,
                                             reason + "; it could not be taken back: " + undone.error().message);

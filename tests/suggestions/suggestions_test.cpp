@@ -283,11 +283,32 @@ TEST_CASE("all are tried one after another, and what cannot be is named", "[sugg
     asked(suggestions, {.all = true});
     app.live(10);
     CHECK((app.policy == "lru") != (app.resident_bytes == 200e6)); // not both at once
-    app.live(2 * whole_trial_s);
+    app.live(3 * whole_trial_s);
     REQUIRE(asked.outcome.has_value());
     CHECK(asked.outcome->trials.size() == 2);
     REQUIRE(asked.outcome->skipped.size() == 1);
     CHECK(asked.outcome->skipped[0].id == "ipc.batch");
+}
+
+TEST_CASE("what an earlier trial changed and took back is no part of what a later one starts from", "[suggestions]") {
+    App app;
+    app.tuned_hit_ratio = 0.3;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked first;
+    first(suggestions, {.id = tune});
+    app.live(whole_trial_s);
+    CHECK(first.trial().verdict == SuggestionVerdict::undone);
+    app.tuned_hit_ratio = 0.8;
+    Asked second;
+    second(suggestions, {.id = tune});
+    app.live(55);
+    CHECK(app.policy == "lru");
+    app.live(10 + whole_trial_s);
+    CHECK(second.trial().verdict == SuggestionVerdict::kept);
+    CHECK(second.trial().measured->before.median == Approx(0.5).margin(0.02));
+    CHECK(second.trial().measured->before.low > 0.45);
 }
 
 TEST_CASE("what did not prove itself is left alone for a while, unless it is asked for", "[suggestions]") {
@@ -310,6 +331,7 @@ TEST_CASE("what did not prove itself is left alone for a while, unless it is ask
     CHECK(second.outcome->skipped.size() == 1);
     Asked third;
     third(suggestions, {.all = true, .again = true});
+    app.live(whole_trial_s);
     CHECK(app.policy == "adaptive");
 }
 
