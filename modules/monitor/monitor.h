@@ -62,7 +62,8 @@ class Monitor {
         Timers& timers;
         const Clock& clock;
         std::unique_ptr<MonitorPlatform> platform;
-        // The component or backend that a process was started for; empty for none. Descendants belong to it too.
+        // The component or backend that a process was started for; empty for none. Descendants belong to it too. Called
+        // on the thread that reads, which must not be kept waiting by somebody who waits for the monitor.
         std::function<std::string(std::int64_t pid)> component_of{};
         MonitorSink sink{};
         // Hears of every sample, after the sink, on the thread that read.
@@ -87,8 +88,8 @@ class Monitor {
 
     // Null before the first reading.
     std::shared_ptr<const MonitorSample> latest() const;
-    // Calls `hear` soon, on the timers' thread or that of `run`, with a sample that is fresh and, unless the machine
-    // slept, has rates.
+    // Calls `hear` with a sample that is fresh and, unless the machine slept, has rates: at once where there is one,
+    // otherwise on the timers' thread or that of `run`.
     void sample_soon(SampleListener hear);
     // Of the latest sample, if it is no older than `stale_ms`.
     std::optional<MonitorConditions> find_conditions() const;

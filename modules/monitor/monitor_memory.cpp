@@ -10,7 +10,6 @@ namespace pillion {
 bool MonitorMemory::is_due(const Entry& entry, const ProcessReading& process, std::int64_t now_ns) {
     if (!entry.asked_ns) return false; // it had its chance as a new one
     const std::int64_t age_ns = now_ns - *entry.asked_ns;
-    if (!entry.why.empty()) return age_ns >= refused_ns;
     if (age_ns >= old_ns) return true;
     const std::uint64_t now = process.resident_bytes, then = entry.resident_bytes;
     const std::uint64_t moved = now > then ? now - then : then - now;

@@ -18,12 +18,11 @@ namespace pillion {
 class MonitorMemory {
   public:
     static constexpr double core_share_max = 0.001;
-    static constexpr std::int64_t credit_ns_max = 5'000'000;   // what unspent time adds up to
-    static constexpr std::int64_t debt_ns_max = 20'000'000;    // that new processes may leave
-    static constexpr std::int64_t old_ns = 10'000'000'000;     // a figure is walked anew
-    static constexpr std::int64_t moved_ns = 1'000'000'000;    // the same where the resident size moved
-    static constexpr std::uint64_t moved_bytes = 1024 * 1024;  // by that, or by a share of 1/32, whichever is more
-    static constexpr std::int64_t refused_ns = 60'000'000'000; // a process that refused is asked again
+    static constexpr std::int64_t credit_ns_max = 5'000'000;  // what unspent time adds up to
+    static constexpr std::int64_t debt_ns_max = 20'000'000;   // that new processes may leave
+    static constexpr std::int64_t old_ns = 10'000'000'000;    // a figure is walked anew
+    static constexpr std::int64_t moved_ns = 1'000'000'000;   // the same where the resident size moved
+    static constexpr std::uint64_t moved_bytes = 1024 * 1024; // by that, or by a share of 1/32, whichever is more
 
     struct Known {
         MappedMemory memory{};

@@ -43,13 +43,13 @@ struct TreeReading {
 
 // What a walk of all mappings of a process tells: dear in a large process.
 struct MappedMemory {
-    std::uint64_t proportional_bytes = 0;
-    std::uint64_t private_bytes = 0;
-    std::uint64_t swapped_bytes = 0;
+    std::optional<std::uint64_t> proportional_bytes{};
+    std::uint64_t private_bytes = 0; // where maps may not be walked, the anonymous ones
+    std::optional<std::uint64_t> swapped_bytes{};
 };
 struct MappedMemoryReading {
     std::optional<MappedMemory> memory{};
-    std::string why{}; // it could not be known; empty if the process has ended
+    std::string why{}; // not all of it could be known; empty if the process has ended
 };
 
 struct CoreReading {
@@ -110,7 +110,7 @@ class MonitorPlatform {
     static constexpr std::size_t processes_max = 1000;
 
     virtual ~MonitorPlatform() = default;
-    // This process, the one that started it, and all that descend from this one.
+    // This process, the one that started it, and all that descends from this one.
     virtual TreeReading read_tree() = 0;
     virtual MappedMemoryReading read_memory(const ProcessReading& process) = 0;
     virtual MachineReading read_machine() = 0;

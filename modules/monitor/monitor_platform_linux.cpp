@@ -298,8 +298,17 @@ MappedMemoryReading LinuxMonitorPlatform::read_memory(const ProcessReading& proc
                           .private_bytes =
                               bytes("Private_Clean:") + bytes("Private_Dirty:") + bytes("Private_Hugetlb:"),
                           .swapped_bytes = bytes("SwapPss:")};
-    } else
+    } else {
         reading.why = files_.why();
+        // Sandboxed processes refuse their maps to their own user too, but not these counts of pages.
+        auto pages = files_.find(process_path(process.pid, "/statm")).value_or("");
+        text::take_word(pages);
+        const auto resident = text::number(text::take_word(pages)), shared = text::number(text::take_word(pages));
+        if (resident && shared && *resident >= *shared) {
+            reading.memory = MappedMemory{.private_bytes = (*resident - *shared) * page_bytes_};
+            reading.why += "; private memory is that of no file";
+        }
+    }
     // The pid may have gone to another process since the tree was read.
     const auto text = files_.find(process_path(process.pid, "/stat"));
     Stat stat;

@@ -35,7 +35,7 @@ PILLION_WIRE(
     PILLION_FIELD(cpuSeconds, "Processor time since it started."), PILLION_FIELD(residentBytes, "Resident memory."),
     PILLION_FIELD(proportionalBytes,
                   "Memory with shared pages divided among their users (PSS); absent where not permitted."),
-    PILLION_FIELD(privateBytes, "Memory that no other process has."),
+    PILLION_FIELD(privateBytes, "Memory that no other process has; where its maps are refused, memory of no file."),
     PILLION_FIELD(swappedBytes, "Memory that is swapped out."),
     PILLION_FIELD(memoryAgeMs,
                   "How old these three are, in milliseconds: they are dear to read, so they are not read each time."),

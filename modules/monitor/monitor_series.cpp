@@ -67,7 +67,7 @@ std::string_view role_name(MonitorRole role) {
 struct Sum {
     bool is_self = false;
     std::optional<double> cpu{}, private_bytes{}, proportional_bytes{}, descriptors{};
-    bool are_maps_known = true;
+    bool is_private_known = true, is_proportional_known = true;
     double resident_bytes = 0;
     double threads = 0;
     bool has_io = false;
@@ -82,7 +82,8 @@ void add(Sum& sum, const MonitorProcess& process, const ProcessRise& rise) {
     if (process.privateBytes) add(sum.private_bytes, static_cast<double>(*process.privateBytes));
     if (process.proportionalBytes) add(sum.proportional_bytes, static_cast<double>(*process.proportionalBytes));
     if (process.descriptors) add(sum.descriptors, static_cast<double>(*process.descriptors));
-    sum.are_maps_known = sum.are_maps_known && process.privateBytes && process.proportionalBytes;
+    sum.is_private_known = sum.is_private_known && process.privateBytes;
+    sum.is_proportional_known = sum.is_proportional_known && process.proportionalBytes;
     sum.resident_bytes += static_cast<double>(process.residentBytes);
     sum.threads += static_cast<double>(process.threads);
     sum.has_io = sum.has_io || process.readBytes || process.writtenBytes;
@@ -130,10 +131,8 @@ void MonitorSeriesWriter::write_processes(const MonitorMeasure& measure, const M
             sink(memory_usage, labels, sum.resident_bytes);
         }
         write_if_known(sink, cpu_utilization, labels, sum.cpu);
-        if (sum.are_maps_known) {
-            write_if_known(sink, memory_private, labels, sum.private_bytes);
-            write_if_known(sink, memory_proportional, labels, sum.proportional_bytes);
-        }
+        if (sum.is_private_known) write_if_known(sink, memory_private, labels, sum.private_bytes);
+        if (sum.is_proportional_known) write_if_known(sink, memory_proportional, labels, sum.proportional_bytes);
         sink(thread_count, labels, sum.threads);
         write_if_known(sink, descriptor_count, labels, sum.descriptors);
         if (sum.has_io) {

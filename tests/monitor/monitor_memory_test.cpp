@@ -94,14 +94,24 @@ TEST_CASE("a storm of new processes leaves a bounded debt", "[monitor]") {
     CHECK(walker.update(second_ns / 2).size() <= 1);
 }
 
-TEST_CASE("a process that refuses is told and asked again only after a minute", "[monitor]") {
+TEST_CASE("a process that refuses is told, and asked again as any other", "[monitor]") {
     Walker walker(2);
     walker.platform.memory[2] = {.memory{}, .why = "not permitted"};
     walker.update();
     CHECK(walker.memory.find(walker.tree.processes[1]) == nullptr);
     CHECK(walker.memory.gaps() == std::vector<MonitorGap>{{"process.memory.proportional", "not permitted", 1}});
-    CHECK(walker.update(11 * second_ns) == Pids{1});
-    CHECK(walker.update(50 * second_ns) == Pids{2, 1});
+    CHECK(walker.update(5 * second_ns).empty());
+    CHECK(walker.update(5 * second_ns) == Pids{1, 2});
+}
+
+TEST_CASE("a process whose maps are refused but whose pages are counted is a gap with a figure", "[monitor]") {
+    Walker walker(1);
+    walker.platform.memory[1] = {.memory = MappedMemory{.private_bytes = 50}, .why = "not permitted"};
+    walker.update();
+    CHECK(walker.memory.gaps().size() == 1);
+    REQUIRE(walker.memory.find(walker.tree.processes[0]) != nullptr);
+    CHECK(walker.memory.find(walker.tree.processes[0])->memory.private_bytes == 50);
+    CHECK_FALSE(walker.memory.find(walker.tree.processes[0])->memory.proportional_bytes);
 }
 
 TEST_CASE("a process that ended is forgotten, and one with its pid begins anew", "[monitor]") {

@@ -300,6 +300,23 @@ TEST_CASE("memory maps that are not there are told with the reason", "[monitor]"
     CHECK(reading.why == "the system does not offer it");
 }
 
+TEST_CASE("where maps are refused, private memory is that of no file", "[monitor]") {
+    FakeSystem system;
+    system.add(100, {.parent = 0});
+    system.write("/proc/100/statm", "9000 500 120 10 0 400 0\n");
+    const auto platform = system.platform();
+    const auto reading = platform->read_memory(platform->read_tree().processes[0]);
+    REQUIRE(reading.memory);
+    CHECK(reading.memory->private_bytes == 380 * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+    CHECK_FALSE(reading.memory->proportional_bytes);
+    CHECK(reading.why == "the system does not offer it; private memory is that of no file");
+    for (const char* text : {"", "9000", "9000 500", "9000 100 500 0", "a b c"}) {
+        CAPTURE(text);
+        system.write("/proc/100/statm", text);
+        CHECK_FALSE(platform->read_memory(platform->read_tree().processes[0]).memory);
+    }
+}
+
 TEST_CASE("memory maps of a process that has its pid from another are neither told nor a gap", "[monitor]") {
     FakeSystem system;
     system.add(100, {.parent = 0});

@@ -107,9 +107,11 @@ TEST_CASE("private memory that is known of only some of the processes is left ou
     Written written;
     MonitorMeasure measure = two_workers();
     measure.sample.processes[1].privateBytes.reset();
-    measure.sample.processes[1].proportionalBytes.reset();
     written.write(measure);
     CHECK_FALSE(written.find("process.memory.private", worker));
+    CHECK(written.find("process.memory.proportional", worker) == 120.0);
+    measure.sample.processes[1].proportionalBytes.reset();
+    written.write(measure);
     CHECK_FALSE(written.find("process.memory.proportional", worker));
 }
 
