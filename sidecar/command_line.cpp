@@ -73,6 +73,9 @@ Command::Kind kind_of(const CommandDescription& command) {
     if (command.name == "completions") return completions;
     if (command.name == "components") return components;
     if (command.name == "cache simulate") return cache_simulate;
+    if (command.name == "bench compare") return bench_compare;
+    if (command.name == "bench list") return bench_list;
+    if (command.name.starts_with("bench")) return bench;
     return command.name == "man" ? man : version;
 }
 
@@ -105,9 +108,35 @@ Result<void> take_simulate(Command& command, std::string_view name, const std::s
     return name == "--entries" ? take_capacities(command, value) : Result<void>{};
 }
 
+template <class Number>
+Result<void> take_number(std::optional<Number>& number, const RawValue& raw, Number low, Number high) {
+    Number value{};
+    const char* const end = raw.value.data() + raw.value.size();
+    const auto [stopped, status] = std::from_chars(raw.value.data(), end, value);
+    if (status != std::errc{} || stopped != end || !(value >= low && value <= high))
+        return wrong(std::string(raw.name) + " takes a number, got \"" + raw.value + "\"; the least is " +
+                     std::to_string(low) + ", the most " + std::to_string(high));
+    number = value;
+    return {};
+}
+
+Result<void> take_bench(Command& command, const RawValue& raw) {
+    if (raw.name == "SUITE") command.suites = split(raw.value);
+    if (raw.name == "PROGRAM") command.program.push_back(raw.value);
+    if (raw.name == "--label") command.label = raw.value;
+    if (raw.name == "--baseline") command.is_baseline = true;
+    if (raw.name == "BEFORE") command.before = raw.value;
+    if (raw.name == "AFTER") command.after = raw.value;
+    if (raw.name == "--runs") return take_number<std::int64_t>(command.runs, raw, 1, 10'000);
+    if (raw.name == "--time") return take_number(command.seconds, raw, 0.001, 3600.0);
+    if (raw.name == "--min-effect") return take_number(command.minimum_effect_percent, raw, 0.1, 100.0);
+    return {};
+}
+
 Result<void> take(Command& command, const RawValue& raw, std::string& log_level) {
     const auto& [name, value] = raw;
     if (name == "--json") command.as_json = true;
+    PILLION_TRY(take_bench(command, raw));
     if (command.kind == Command::Kind::cache_simulate) return take_simulate(command, name, value);
     if (name == "--data-dir")
         command.data_dir = value;
@@ -224,8 +253,12 @@ Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command,
             app.add_option(std::string(option.name), singles[option.name])
                 ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
     }
-    for (const PositionalDescription& positional : command.positionals)
-        app.add_option(std::string(positional.name), singles[positional.name])->required(positional.is_required);
+    for (const PositionalDescription& positional : command.positionals) {
+        if (positional.is_repeatable)
+            app.add_option(std::string(positional.name), lists[positional.name])->required(positional.is_required);
+        else
+            app.add_option(std::string(positional.name), singles[positional.name])->required(positional.is_required);
+    }
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend()); // as CLI11 wants them
     try {
         app.parse(std::move(reversed));
@@ -249,18 +282,19 @@ Result<std::vector<RawValue>> read_with_cli11(const CommandDescription& command,
 // Takes the command's one or two words off `arguments`.
 Result<const CommandDescription*> read_command(Arguments& arguments) {
     const std::string_view word = arguments[0];
+    const std::string prefix = std::string(word) + " ";
+    if (arguments.size() > 1)
+        if (const CommandDescription* command = find_command(prefix + arguments[1])) {
+            arguments = arguments.subspan(2);
+            return command;
+        }
     if (const CommandDescription* command = find_command(word)) {
         arguments = arguments.subspan(1);
         return command;
     }
-    const std::string prefix = std::string(word) + " ";
     const bool has_second = std::ranges::any_of(command_table::commands,
                                                 [&](const auto& command) { return command.name.starts_with(prefix); });
     const std::string name = has_second && arguments.size() > 1 ? prefix + arguments[1] : std::string(word);
-    if (const CommandDescription* command = find_command(name)) {
-        arguments = arguments.subspan(2);
-        return command;
-    }
     NearestName nearest(name);
     std::string second;
     for (const CommandDescription& command : command_table::commands) {

@@ -27,7 +27,10 @@ struct Command {
         completions,
         man,
         components,
-        cache_simulate
+        cache_simulate,
+        bench,
+        bench_compare,
+        bench_list
     };
     Kind kind = Kind::serve;
 
@@ -42,7 +45,7 @@ struct Command {
     std::string params{}; // call: JSON, empty if none were given
     SchemaFormat schema_format = SchemaFormat::openrpc;
     std::string text{};   // version, help, completions, man: what to print on stdout
-    bool as_json = false; // components, cache_simulate
+    bool as_json = false; // components, cache_simulate, bench...
 
     // cache_simulate
     std::string trace{};
@@ -50,6 +53,18 @@ struct Command {
     std::vector<std::string> policies{};
     bool has_sizes = false;
     std::optional<std::string> plot_file{};
+
+    // bench: with `method` and `params` as call has them
+    std::vector<std::string> suites{};
+    std::vector<std::string> program{};
+    std::optional<std::int64_t> runs{};
+    std::optional<double> seconds{};
+    std::string label{};
+    bool is_baseline = false;
+    // bench_compare
+    std::string before{};
+    std::string after{};
+    std::optional<double> minimum_effect_percent{};
 };
 
 // `on_terminal`: whether stdin is one. Then the program alone explains itself, where on a pipe it serves. An error is

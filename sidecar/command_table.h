@@ -21,6 +21,7 @@ struct PositionalDescription {
     std::string_view summary;
     bool is_required = true;
     std::span<const std::string_view> choices{};
+    bool is_repeatable = false; // all that follows
 };
 
 struct CommandDescription {
@@ -66,6 +67,24 @@ inline constexpr std::array<OptionDescription, 5> simulate_options{{
     {"--plot", "FILE", "Writes the miss-ratio curves there, as SVG."},
     {"--json", "", "Prints JSON instead of a table."},
 }};
+inline constexpr std::array<OptionDescription, 9> bench_options{{
+    {"--data-dir", "DIR", "Where the results are kept, and on whose disk files and databases are measured."},
+    {"--app-id", "ID", "The app; names the data directory."},
+    {"--config", "FILE", "The configuration that declares the components, for their start."},
+    {"--set", "SECTION.KEY=VALUE", "One configuration value; stronger than the file.", {}, true},
+    {"--runs", "N", "At least so many runs of each benchmark; 30 if left out."},
+    {"--time", "SECONDS", "Time of each benchmark past which there are no more runs than that."},
+    {"--label", "TEXT", "What this measurement is called in the history."},
+    {"--baseline", "", "Later measurements are compared with this one."},
+    {"--json", "", "Prints JSON, which `pillion bench compare` reads, instead of a table."},
+}};
+inline constexpr std::array<OptionDescription, 4> compare_options{{
+    {"--data-dir", "DIR", "Where stored measurements are kept."},
+    {"--app-id", "ID", "The app; names the data directory."},
+    {"--min-effect", "PERCENT", "What is smaller is no change; 5 if left out."},
+    {"--json", "", "Prints JSON instead of a table."},
+}};
+inline constexpr std::array<OptionDescription, 1> list_options{{{"--json", "", "Prints JSON instead of a table."}}};
 inline constexpr std::array<OptionDescription, 2> global_options{
     {{"--help", "", "Explains the program or a command."}, {"--version", "", "Prints the version."}}};
 
@@ -77,7 +96,15 @@ inline constexpr std::array<PositionalDescription, 1> shell_positionals{{{"SHELL
 inline constexpr std::array<PositionalDescription, 1> trace_positionals{
     {{"TRACE", "A file with one key a line, in the order of the requests; may be gzip."}}};
 
-inline constexpr std::array<CommandDescription, 10> commands{{
+inline constexpr std::array<PositionalDescription, 1> bench_positionals{
+    {{"SUITE", "A suite, a benchmark, or several with commas between them; everything if left out.", false}}};
+inline constexpr std::array<PositionalDescription, 2> compare_positionals{
+    {{"BEFORE", "A file of `pillion bench --json`, or a stored measurement: its number, `latest` or `baseline`."},
+     {"AFTER", "The same, of what is newer."}}};
+inline constexpr std::array<PositionalDescription, 1> command_positionals{
+    {{"PROGRAM", "The program and its arguments, best after --.", true, {}, true}}};
+
+inline constexpr std::array<CommandDescription, 15> commands{{
     {"serve", "Speaks JSON-RPC on stdin and stdout until stdin ends.", {}, serve_options},
     {"call", "Calls one method, prints its result as JSON and ends; the error goes to stderr.", call_positionals,
      serve_options},
@@ -87,18 +114,27 @@ inline constexpr std::array<CommandDescription, 10> commands{{
     {"components", "Lists the app's components: kinds, rules, what they need, what they take.", {}, components_options},
     {"cache simulate", "Tells what a cache would have hit: a trace of requests through every policy.",
      trace_positionals, simulate_options},
+    {"bench", "Measures this program on this machine: start, wire, memory, files, database, cache.", bench_positionals,
+     bench_options},
+    {"bench compare", "Tells which of two measurements is slower: exit status 0 neither, 1 the second, 2 unclear.",
+     compare_positionals, compare_options},
+    {"bench command", "Measures a program of yours, from its start to its end.", command_positionals, bench_options},
+    {"bench method", "Measures a method, over the wire.", call_positionals, bench_options},
+    {"bench list", "Lists the suites and their benchmarks.", {}, list_options},
     {"version", "Prints the version."},
     {"completions", "Prints a script that completes this command line in a shell.", shell_positionals},
     {"man", "Prints the manual page."},
 }};
 
-inline constexpr std::array<ExampleDescription, 7> examples{{
+inline constexpr std::array<ExampleDescription, 9> examples{{
     {"pillion serve --data-dir ~/.local/share/my-app", "Serves an app, as its front end starts it."},
     {"pillion call rpc.ping", "Tries a method by hand."},
     {"pillion call config.get '{\"key\":\"ipc\"}' --set ipc.workers=4", "With params and a configuration value."},
     {"pillion config default > pillion.toml", "A configuration file to start from."},
     {"pillion schema --format typescript > pillion.d.ts", "The types of every method."},
     {"pillion cache simulate requests.gz --entries 500,1000", "Which policy and size would serve best."},
+    {"pillion bench ipc --json > before.json", "Measures a suite; the file can be compared with a later one."},
+    {"pillion bench compare before.json after.json", "Whether the second build is slower, for scripts and CI."},
     {"source <(pillion completions bash)", "Completes commands and options in this shell."},
 }};
 

@@ -31,6 +31,28 @@ std::vector<std::string_view> first_words() {
     return words;
 }
 
+// The second words that a first one may have.
+std::string second_words(std::string_view first) {
+    std::string words;
+    for (const CommandDescription& command : command_table::commands)
+        if (first_word(command.name) == first && !second_word(command.name).empty())
+            words += (words.empty() ? "" : " ") + text(second_word(command.name));
+    return words;
+}
+
+// Whether the word alone is a command.
+bool takes_itself(std::string_view first) {
+    return std::ranges::any_of(command_table::commands, [&](const auto& command) { return command.name == first; });
+}
+
+// All commands of two words, quoted.
+std::string second_commands(std::string_view separator, std::string (*quoted)(std::string_view)) {
+    std::string names;
+    for (const CommandDescription& command : command_table::commands)
+        if (!second_word(command.name).empty()) names += (names.empty() ? "" : text(separator)) + quoted(command.name);
+    return names;
+}
+
 std::string row(std::string left, std::string_view right) {
     constexpr std::size_t column = 30;
     left.insert(0, "  ");
@@ -63,6 +85,7 @@ std::string shell_quoted(std::string_view words) {
 
 std::string bash_case(const CommandDescription& command) {
     std::string words;
+    if (second_word(command.name).empty()) words = second_words(command.name) + " ";
     for (const OptionDescription& option : command.options) words += text(option.name) + " ";
     for (const PositionalDescription& positional : command.positionals)
         if (!positional.choices.empty()) words += joined(positional.choices) + " ";
@@ -103,12 +126,19 @@ std::string bash() {
            " -- \"$word\")); return\n"
            "  fi\n"
            "  local command=\"${COMP_WORDS[1]}\"\n"
-           "  [[ $command == config ]] && ((COMP_CWORD > 2)) && command=\"config ${COMP_WORDS[2]}\"\n"
+           "  if ((COMP_CWORD > 2)); then\n"
+           "    case \"$command ${COMP_WORDS[2]}\" in\n"
+           "      " +
+           second_commands("|", shell_quoted) +
+           ") command+=\" ${COMP_WORDS[2]}\" ;;\n"
+           "    esac\n"
+           "  fi\n"
            "  case \"$command\" in\n"
-           "    config) words='check default' ;;\n"
-           "    'config check') COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n";
-    for (const CommandDescription& command : command_table::commands)
-        if (command.name != "config check") out += bash_case(command);
+           "    'config check'|'bench compare') COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+           "    'bench command') COMPREPLY=($(compgen -c -- \"$word\")); return ;;\n";
+    for (const std::string_view word : first_words())
+        if (!takes_itself(word)) out += "    " + text(word) + ") words=" + shell_quoted(second_words(word)) + " ;;\n";
+    for (const CommandDescription& command : command_table::commands) out += bash_case(command);
     return out + "  esac\n"
                  "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
                  "}\n"
@@ -127,7 +157,9 @@ std::string zsh_escaped(std::string_view words) {
 
 std::string zsh_action(std::string_view argument, std::span<const std::string_view> choices) {
     if (!choices.empty()) return "(" + joined(choices) + ")";
-    return argument == "DIR" ? "_files -/" : argument == "FILE" ? "_files" : " ";
+    if (argument == "PROGRAM") return "_command_names -e";
+    const bool is_file = argument == "FILE" || argument == "BEFORE" || argument == "AFTER";
+    return argument == "DIR" ? "_files -/" : is_file ? "_files" : " ";
 }
 
 std::string zsh_arguments(const CommandDescription& command) {
@@ -137,9 +169,19 @@ std::string zsh_arguments(const CommandDescription& command) {
                shell_quoted((option.is_repeatable ? "*" : "") + text(option.name) + "[" + zsh_escaped(option.summary) +
                             "]:" + text(option.argument) + ":" + zsh_action(option.argument, option.choices));
     for (const PositionalDescription& positional : command.positionals)
-        out += " " + shell_quoted((positional.is_required ? ":" : "::") + text(positional.name) + ":" +
-                                  zsh_action(positional.name, positional.choices));
+        out += " " + shell_quoted((positional.is_repeatable ? "*:"
+                                   : positional.is_required ? ":"
+                                                            : "::") +
+                                  text(positional.name) + ":" + zsh_action(positional.name, positional.choices));
     return out + " '--help[Explains the command.]'";
+}
+
+std::string zsh_second_words() {
+    std::string out;
+    for (const std::string_view word : first_words())
+        if (const std::string words = second_words(word); !words.empty())
+            out += "      " + text(word) + ") compadd -- " + words + (takes_itself(word) ? " ;;\n" : "; return ;;\n");
+    return out;
 }
 
 std::string zsh() {
@@ -152,10 +194,19 @@ std::string zsh() {
                       "    return\n"
                       "  fi\n"
                       "  local command=$words[2]\n"
-                      "  if [[ $command == config ]]; then\n"
-                      "    if ((CURRENT == 3)); then compadd -- check default; return; fi\n"
-                      "    command=\"config $words[3]\"\n"
-                      "    shift words; ((CURRENT--))\n"
+                      "  case \"$command $words[3]\" in\n"
+                      "    " +
+                      second_commands("|", shell_quoted) +
+                      ")\n"
+                      "      if ((CURRENT > 3)); then\n"
+                      "        command+=\" $words[3]\"\n"
+                      "        shift words; ((CURRENT--))\n"
+                      "      fi ;;\n"
+                      "  esac\n"
+                      "  if ((CURRENT == 3)); then\n"
+                      "    case $command in\n" +
+                      zsh_second_words() +
+                      "    esac\n"
                       "  fi\n"
                       "  shift words; ((CURRENT--))\n"
                       "  case $command in\n";
@@ -173,7 +224,8 @@ std::string fish() {
                       "complete -c pillion -n __fish_use_subcommand -l version -d 'Prints the version'\n";
     for (const CommandDescription& command : command_table::commands) {
         const std::string_view second = second_word(command.name);
-        const std::string seen = "'__fish_seen_subcommand_from " + text(second.empty() ? command.name : second) + "'";
+        const std::string seen = "'__fish_seen_subcommand_from " + text(first_word(command.name)) +
+                                 (second.empty() ? "" : "; and __fish_seen_subcommand_from " + text(second)) + "'";
         const std::string condition = second.empty()
                                           ? "__fish_use_subcommand"
                                           : "'__fish_seen_subcommand_from " + text(first_word(command.name)) + "'";
@@ -197,8 +249,10 @@ std::string fish() {
                 out += "complete -c pillion -n " + seen + " -F\n";
         }
     }
-    out += "complete -c pillion -n 'test (count (commandline -opc)) -eq 1' -a config -d 'Checks or prints "
-           "configuration files'\n";
+    for (const std::string_view word : first_words())
+        if (!takes_itself(word))
+            out += "complete -c pillion -n __fish_use_subcommand -a " + text(word) + " -d " +
+                   shell_quoted(second_words(word)) + "\n";
     return out;
 }
 
@@ -239,7 +293,9 @@ std::string roff_options(std::span<const OptionDescription> options) {
 std::string synopsis(const CommandDescription& command) {
     std::string out = "pillion " + text(command.name);
     for (const PositionalDescription& positional : command.positionals) {
-        const std::string name = positional.choices.empty() ? text(positional.name) : joined(positional.choices, "|");
+        const std::string name =
+            (positional.choices.empty() ? text(positional.name) : joined(positional.choices, "|")) +
+            (positional.is_repeatable ? "..." : "");
         out += positional.is_required ? " " + name : " [" + name + "]";
     }
     return command.options.empty() ? out : out + " [options]";

@@ -5,6 +5,7 @@
 #include "ipc/schema/typescript.h"
 #include "modules/process/process.h"
 #include "sidecar/application.h"
+#include "sidecar/bench_command.h"
 #include "sidecar/command_line.h"
 #include "sidecar/one_call.h"
 #include "sidecar/standard_streams.h"
@@ -102,6 +103,12 @@ int run(const Command& command) {
         return list_components(options_of(command), command.as_json);
     case Command::Kind::cache_simulate:
         return simulate_cache(command);
+    case Command::Kind::bench:
+        return bench_run(options_of(command), command);
+    case Command::Kind::bench_compare:
+        return bench_compare(options_of(command), command);
+    case Command::Kind::bench_list:
+        return bench_list(command.as_json);
     case Command::Kind::version:
     case Command::Kind::help:
     case Command::Kind::completions:

@@ -2,6 +2,7 @@
 
 #include "ipc/json_text.h"
 #include "modules/cache_simulation/cache_simulation.h"
+#include "sidecar/text_table.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -17,30 +18,6 @@ constexpr int unusable = 2;
 int complain(const Error& error) {
     print_error(error);
     return error.code == ErrorCode::invalid_params || error.code == ErrorCode::not_found ? unusable : failed;
-}
-
-int print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : failed;
-}
-
-using Rows = std::vector<std::vector<std::string>>;
-
-std::string aligned(const Rows& rows) {
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const auto& row : rows)
-        for (std::size_t column = 0; column < row.size(); ++column)
-            widths[column] = std::max(widths[column], row[column].size());
-    std::string text;
-    for (const auto& row : rows) {
-        for (std::size_t column = 0; column < row.size(); ++column) {
-            text += row[column];
-            if (column + 1 < row.size()) text.append(widths[column] - row[column].size() + 2, ' ');
-        }
-        while (text.ends_with(' ')) text.pop_back();
-        text += '\n';
-    }
-    return text;
 }
 
 template <class T>
@@ -86,14 +63,14 @@ int list_components(const ApplicationOptions& options, bool as_json) {
     if (!application) return complain(application.error());
     AppParts& parts = (*application)->parts();
     const std::vector<ComponentInfo> components = parts.components().list();
-    if (as_json) return print("{\"items\":" + json_of(components) + "}\n");
+    if (as_json) return print_text("{\"items\":" + json_of(components) + "}\n");
     if (components.empty())
-        return print("no components are declared; [components.NAME] in the configuration declares one\n");
+        return print_text("no components are declared; [components.NAME] in the configuration declares one\n");
     if (const auto loaded = parts.history().load(); !loaded) print_error(loaded.error());
     std::vector<StartupNode> nodes;
     for (const ComponentInfo& component : components) nodes.push_back({.name = component.name});
     parts.history().fill(nodes);
-    Rows rows{{"NAME", "KIND", "LOAD", "CRITICAL", "NEEDS", "TAKES"}};
+    TableRows rows{{"NAME", "KIND", "LOAD", "CRITICAL", "NEEDS", "TAKES"}};
     for (std::size_t index = 0; index < components.size(); ++index) {
         const ComponentInfo& component = components[index];
         std::string needs;
@@ -103,7 +80,7 @@ int list_components(const ApplicationOptions& options, bool as_json) {
                         component.critical ? "yes" : "no", needs.empty() ? "-" : needs,
                         milliseconds(nodes[index].expected_ns.value_or(0))});
     }
-    return print(aligned(rows));
+    return print_text(aligned(rows));
 }
 
 int simulate_cache(const Command& command) {
@@ -117,7 +94,7 @@ int simulate_cache(const Command& command) {
         if (!file.flush())
             return complain({ErrorCode::unavailable, *command.plot_file + ": cannot be written", {}, {}});
     }
-    return print(command.as_json ? json_of(command, *simulation) : simulation_table(*simulation));
+    return print_text(command.as_json ? json_of(command, *simulation) : simulation_table(*simulation));
 }
 
 } // namespace pillion

@@ -65,6 +65,10 @@ std::vector<BenchmarkDeclaration> cache_benchmarks();
 std::vector<BenchmarkDeclaration> memory_store_benchmarks(); // those of cache that need no process of their own
 // What the user names.
 std::unique_ptr<BenchmarkCase> command_benchmark(std::vector<std::string> command, const BenchmarkSurroundings&);
+// In this process.
 std::unique_ptr<BenchmarkCase> method_benchmark(std::string method, std::string params, const BenchmarkSurroundings&);
+// In a process of its own for each run, over the wire.
+std::unique_ptr<BenchmarkCase> served_method_benchmark(std::string_view method, std::string_view params,
+                                                       const BenchmarkSurroundings&);
 
 } // namespace pillion

@@ -141,8 +141,9 @@ Result<void> Benchmarks::check(const BenchmarkRequest& request) const {
     for (const std::string& name : request.names) PILLION_TRY(check_name(all, name));
     if (!request.command.empty() && request.command.front().empty())
         return fail(ErrorCode::invalid_params, "the command is empty", "/command/0");
-    if (!request.method.empty() && !host_.call_method)
-        return fail(ErrorCode::failed_precondition, "no methods can be called here", "/method");
+    // It becomes part of a request as it stands.
+    if (request.method.find_first_of("\"\\\n") != std::string::npos)
+        return fail(ErrorCode::method_not_found, "there is no method \"" + request.method + "\"", "/method");
     if (request.method.starts_with("benchmarks."))
         return fail(ErrorCode::invalid_params, request.method + " cannot measure itself", "/method");
     return {};
@@ -211,9 +212,12 @@ Result<BenchmarkRun> Benchmarks::measure(const BenchmarkRequest& request, const 
     if (!request.command.empty())
         subjects.push_back(
             {"command." + base_name(request.command.front()), "command", command_benchmark(request.command, around)});
-    if (!request.method.empty())
-        subjects.push_back(
-            {"method." + request.method, "method", method_benchmark(request.method, request.params, around)});
+    if (!request.method.empty()) {
+        const std::string params = request.params.empty() ? "{}" : request.params;
+        subjects.push_back({"method." + request.method, "method",
+                            host_.call_method ? method_benchmark(request.method, params, around)
+                                              : served_method_benchmark(request.method, params, around)});
+    }
 
     run.results =
         PILLION_TRY(measure_benchmarks(std::move(subjects), request.settings,

@@ -200,9 +200,9 @@ class Benchmarks {
         std::string data_directory;
         std::string version;
         std::string program = "/proc/self/exe";     // what the suites start
-        std::vector<std::string> program_options{}; // --config and --set, for a start with the app's components
+        std::vector<std::string> program_options{}; // --config and --set, for what is measured as the app has it
         bool has_components = false;                // then that start is measured
-        // Calls a method of this process; may be empty.
+        // Calls a method of this process; empty: methods are measured in processes of their own, over the wire.
         std::function<void(std::string_view method, std::string_view params, Answered)> call_method{};
         std::function<bool()> is_idle{};     // empty: always
         std::function<bool()> is_on_mains{}; // empty: always

@@ -254,6 +254,10 @@ std::vector<Method> benchmarks_methods(Benchmarks& benchmarks) {
 
 std::string benchmark_file_text(const BenchmarkRun& run) { return std::string(file_head) + text_of(run).substr(1); }
 
+std::string benchmark_list_text(const std::vector<BenchmarkInfo>& infos) {
+    return "{\"items\":" + text_of(infos) + "}";
+}
+
 std::string benchmark_comparison_text(const BenchmarkComparison& comparison) { return text_of(comparison); }
 
 Result<BenchmarkRun> parse_benchmark_file(std::string_view name, std::string_view text) {

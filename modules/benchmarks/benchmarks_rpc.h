@@ -128,7 +128,8 @@ std::vector<Method> benchmarks_methods(Benchmarks& benchmarks);
 std::string benchmark_file_text(const BenchmarkRun& run);
 // -32008 for what is no such JSON or of another version; `name` begins the message.
 Result<BenchmarkRun> parse_benchmark_file(std::string_view name, std::string_view text);
-// The result of benchmarks.compare as JSON.
+// The results of benchmarks.list and benchmarks.compare as JSON.
+std::string benchmark_list_text(const std::vector<BenchmarkInfo>& infos);
 std::string benchmark_comparison_text(const BenchmarkComparison& comparison);
 
 } // namespace pillion

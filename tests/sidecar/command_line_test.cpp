@@ -74,6 +74,36 @@ TEST_CASE("schema, config, completions and man are read", "[command_line]") {
     CHECK(parse({"completions", "fish"})->kind == Kind::completions);
 }
 
+TEST_CASE("bench takes suites, a program or a method, and how long", "[command_line]") {
+    const auto suites = parse({"bench", "ipc,memory", "--runs", "5", "--time", "0.5", "--json", "--baseline"});
+    REQUIRE(suites);
+    CHECK(suites->kind == Kind::bench);
+    CHECK(suites->suites == std::vector<std::string>{"ipc", "memory"});
+    CHECK(suites->runs == 5);
+    CHECK(suites->seconds == 0.5);
+    CHECK(suites->as_json);
+    CHECK(suites->is_baseline);
+    CHECK(parse({"bench"})->suites.empty());
+    const auto program = parse({"bench", "command", "--runs", "3", "--", "ls", "-l", "--json"});
+    REQUIRE(program);
+    CHECK(program->program == std::vector<std::string>{"ls", "-l", "--json"});
+    CHECK_FALSE(program->as_json);
+    CHECK(parse({"bench", "method", "rpc.echo", "[1]"})->params == "[1]");
+}
+
+TEST_CASE("bench compare takes two measurements and a minimum effect", "[command_line]") {
+    const auto command = parse({"bench", "compare", "a.json", "baseline", "--min-effect", "2.5"});
+    REQUIRE(command);
+    CHECK(command->kind == Kind::bench_compare);
+    CHECK(command->before == "a.json");
+    CHECK(command->after == "baseline");
+    CHECK(command->minimum_effect_percent == 2.5);
+    CHECK(error({"bench", "compare", "a.json"}).find("usage: pillion bench compare BEFORE AFTER") != std::string::npos);
+    CHECK(error({"bench", "compare", "a", "b", "--min-effect", "nan"}).starts_with("--min-effect takes a number"));
+    CHECK(error({"bench", "--runs", "0"}).starts_with("--runs takes a number, got \"0\""));
+    CHECK(error({"bench", "command"}).find("PROGRAM") != std::string::npos);
+}
+
 TEST_CASE("the version is one line", "[command_line]") {
     CHECK(parse({"--version"})->text == "pillion 0.1.0\n");
     CHECK(parse({"version"})->text == "pillion 0.1.0\n");
