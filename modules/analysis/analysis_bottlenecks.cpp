@@ -1,5 +1,6 @@
 // Bottlenecks are the rules' values past their thresholds; a leak is one of memory. The score is the mean of its parts,
 // weighted; a part is 100 less what its worst finding costs. Parts of which nothing was measured do not count.
+#include "modules/analysis/analysis_chart.h"
 #include "modules/analysis/analysis_courses.h"
 #include "modules/analysis/analysis_rules.h"
 
@@ -65,7 +66,7 @@ Result<void> judge_values(Series& series, const AnalysisSpan& span, std::vector<
                 if (label == line.labels.end() || label->second != rule.label_value) continue;
             }
             Bottleneck one = found(rule.kind, value_of(line, rule.function), rule.warning, rule.critical);
-            one.what = std::string(rule.what) + labels_text(line.labels);
+            one.what = std::string(rule.what) + labels_text(line.labels) + ": " + page_figure(one.value, rule.unit);
             one.advice = rule.advice;
             one.metric = rule.metric;
             one.labels = line.labels;
@@ -90,7 +91,7 @@ Result<void> judge_shares(Series& series, const AnalysisSpan& span, std::vector<
             const double sum = rule.rest_holds_part ? std::max(rest, part) : rest + part;
             if (sum < rule.least) continue;
             Bottleneck one = found(rule.kind, part / sum, rule.warning, rule.critical);
-            one.what = std::string(rule.what) + labels_text(labels);
+            one.what = std::string(rule.what) + labels_text(labels) + ": " + page_figure(one.value, "1");
             one.advice = rule.advice;
             one.metric = rule.part;
             one.labels = labels;

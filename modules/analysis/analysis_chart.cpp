@@ -186,7 +186,8 @@ std::string page_figure(double value, std::string_view unit) {
     if (value == 0) return "0";
     if (base == "By") return scaled(value, bytes, rest);
     // Time per time is a share: of a core, of a wait.
-    if ((base == "1" && rest.empty()) || (base == "s" && rest == "/s")) return page_number(value * 100, "%.3g") + " %";
+    if ((base == "1" && rest.empty()) || (base == "s" && rest == "/s"))
+        return page_number(value * 100, std::abs(value) >= 1 ? "%.0f" : "%.3g") + " %";
     if (base == "s") return scaled(value, seconds, rest);
     if (base == "ms") return scaled(value / 1e3, seconds, rest);
     if (base == "ns") return scaled(value / 1e9, seconds, rest);

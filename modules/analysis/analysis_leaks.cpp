@@ -160,8 +160,11 @@ Result<MemoryVerdict> judge_memory(std::span<const SeriesPoint> all, const LeakC
     const std::int64_t known = end - warm;
     int looks = 0;
     double chance = 1;
-    for (std::int64_t window_ms = minute_ms - 5 * second_ms; window_ms <= 7 * day_ms && window_ms <= known;
-         window_ms *= 2) {
+    std::vector<std::int64_t> windows;
+    for (std::int64_t window_ms = minute_ms - 5 * second_ms; window_ms <= std::min(known, 7 * day_ms); window_ms *= 2)
+        windows.push_back(window_ms);
+    if (!windows.empty() && known <= 7 * day_ms && known > windows.back() * 5 / 4) windows.push_back(known);
+    for (const std::int64_t window_ms : windows) {
         for (const std::size_t count : stretches) {
             const Minima minima = minima_of(points, end - window_ms, end, count);
             if (minima.values.size() < count * 5 / 6) continue;

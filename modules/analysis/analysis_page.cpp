@@ -46,6 +46,10 @@ std::string name_with(std::string_view metric, const SeriesLabels& labels) {
     return text;
 }
 
+std::string counted(std::size_t count, std::string_view one, std::string_view many) {
+    return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
 std::string percent(double share) { return page_number(share * 100, share < 0 ? "%.0f %%" : "+%.0f %%"); }
 
 std::string bar(double share, std::string_view grade) {
@@ -114,10 +118,12 @@ class Page {
 void Page::head() {
     out_ += "<section class=\"head\">" + score_ring(report_.score) +
             "<div><h1>Performance report</h1><p class=\"soft\">" + full_time(report_.from) + " to " +
-            full_time(report_.to) + "</p><p>" + std::to_string(report_.seriesExamined) + " series, " +
-            std::to_string(report_.criticalIssues.size()) + " critical issues, " +
-            std::to_string(report_.bottlenecks.size()) + " bottlenecks, " + std::to_string(report_.trends.size()) +
-            " trends, " + std::to_string(report_.anomalies.size()) + " anomalies</p></div></section>";
+            full_time(report_.to) + "</p><p>" + counted(report_.seriesExamined, "series", "series") + ", " +
+            counted(report_.criticalIssues.size(), "critical issue", "critical issues") + ", " +
+            counted(report_.bottlenecks.size(), "bottleneck", "bottlenecks") + ", " +
+            counted(report_.trends.size(), "trend", "trends") + ", " +
+            counted(report_.changes.size(), "change", "changes") + ", " +
+            counted(report_.anomalies.size(), "anomaly", "anomalies") + "</p></div></section>";
 }
 
 void Page::advice() {

@@ -1,0 +1,20 @@
+// What the benchmark of analysis measures, each part with its rows.
+#pragma once
+
+#include "report.h"
+
+namespace pillion::bench {
+
+struct Effort {
+    int weeks = 3;  // of each kind of noise
+    int leaks = 20; // of each rate and kind of noise
+    int comparisons = 400;
+    int series = 200;
+};
+
+void measure_leaks(const Effort& effort, Report& report);
+void measure_regressions(const Effort& effort, Report& report);
+void measure_changes(const Effort& effort, Report& report);
+void measure_anomalies(const Effort& effort, Report& report);
+
+} // namespace pillion::bench
