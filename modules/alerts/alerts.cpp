@@ -104,12 +104,19 @@ Result<Alert> Alerts::acknowledge(std::string_view id, std::string by, std::stri
 }
 
 void Alerts::stop() {
+    bool has_early = false;
+    {
+        const std::lock_guard lock(engine_->mutex);
+        has_early = !engine_->is_stopped && !engine_->early.empty();
+    }
+    if (has_early) load(); // so that what was raised at the last moment is kept
     {
         std::unique_lock lock(engine_->mutex);
         if (std::exchange(engine_->is_stopped, true)) return;
         if (engine_->armed_for_ns) engine_->host.timers.cancel(engine_->timer);
         engine_->changed.notify_all();
-        engine_->changed.wait(lock, [this] { return !engine_->is_publishing && !engine_->is_writing; });
+        engine_->changed.wait(
+            lock, [this] { return !engine_->is_publishing && !engine_->is_writing && !engine_->is_loading; });
         engine_->write_from_ns = 0;
     }
     engine_->write_now();

@@ -193,6 +193,8 @@ class Series {
     // One value over the whole of [from_ms, to_ms) for all that matches, for rules: `aggregate` none is the only
     // series' value, or an error where there are several. Nothing where nothing was recorded.
     Result<std::optional<double>> value(const SeriesQuery& query);
+    // The same of each series or group that matches: a line with one point. What is kept is not waited for.
+    Result<SeriesAnswer> values(const SeriesQuery& query);
     std::vector<SeriesState> states() const;
     // The names there are, with kind, unit and help, in order of name.
     std::vector<SeriesState> names() const;

@@ -265,6 +265,8 @@ Result<SeriesAnswer> Series::query(const SeriesQuery& query) {
     return engine_->query(query, false);
 }
 
+Result<SeriesAnswer> Series::values(const SeriesQuery& query) { return engine_->query(query, true); }
+
 Result<std::optional<double>> Series::value(const SeriesQuery& query) {
     const SeriesAnswer answer = PILLION_TRY(engine_->query(query, true));
     if (answer.lines.size() > 1)

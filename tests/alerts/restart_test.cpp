@@ -182,6 +182,16 @@ TEST_CASE("what is raised before history was read meets what stands there", "[al
     it.end();
 }
 
+TEST_CASE("what is raised right before the end is kept, though history was never read", "[alerts]") {
+    Runs it;
+    it.begin();
+    it.alerts->raise({.key = "one"});
+    it.end();
+    it.begin();
+    CHECK(it.alerts->list().size() == 1);
+    it.end();
+}
+
 TEST_CASE("silences and rules set at run time are there at the next start", "[alerts]") {
     Runs it;
     it.begin();

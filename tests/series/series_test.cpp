@@ -201,6 +201,9 @@ TEST_CASE("labels are summed, averaged and grouped", "[series]") {
     CHECK(ask(SeriesAggregate::none, {}, {{"kind", "uss"}}).empty());
     const auto several = it.series.value({.name = "test.bytes", .from_ms = 0, .function = last});
     CHECK(several.error().code == ErrorCode::invalid_params);
+    const auto each = it.series.values({.name = "test.bytes", .from_ms = 0, .function = last});
+    REQUIRE(each->lines.size() == 3);
+    for (const SeriesLine& line : each->lines) CHECK(line.points.size() == 1);
 }
 
 TEST_CASE("what is not a number is refused", "[series]") {
