@@ -3,6 +3,7 @@
 // pointer led to. Equal stacks of a thread are added up.
 #include "modules/profiler/profile_builder.h"
 
+#include "modules/profiler/stack_walk.h"
 #include "modules/profiler/symbols.h"
 
 #include <algorithm>
@@ -21,7 +22,12 @@ class Builder {
         std::vector<std::uint32_t> frames{frame_of(sample.addresses.front())};
         bool is_whole = !sample.is_cut;
         for (std::size_t i = 1; i < sample.addresses.size(); ++i) {
-            const std::uint64_t call = sample.addresses[i] - 1;
+            std::uint64_t address = sample.addresses[i];
+            if ((address & leaf_candidate_bit) != 0) {
+                address &= ~leaf_candidate_bit;
+                if (frames.size() != 1 || !is_call_to(address, function_at(sample.addresses.front()))) continue;
+            }
+            const std::uint64_t call = address - 1;
             if (!symbols_.is_code(call)) {
                 is_whole = true;
                 break;
@@ -49,15 +55,24 @@ class Builder {
         const auto [function, is_first] =
             by_function_.try_emplace(resolved.function, static_cast<std::uint32_t>(profile_.functions.size()));
         if (is_first)
-            profile_.functions.push_back({std::move(resolved.name), std::move(resolved.module), resolved.has_symbol});
+            add_function(resolved.function,
+                         {std::move(resolved.name), std::move(resolved.module), resolved.has_symbol});
         return at->second = function->second;
     }
+
+    // Where the function around an address begins that frame_of() has seen.
+    std::uint64_t function_at(std::uint64_t address) const { return begins_.at(by_address_.at(address)); }
 
     // A frame that stands for no address.
     std::uint32_t named_frame(const char* name) {
         const auto [at, is_new] = by_function_.try_emplace(0, static_cast<std::uint32_t>(profile_.functions.size()));
-        if (is_new) profile_.functions.push_back({.name = name, .module = {}});
+        if (is_new) add_function(0, {.name = name, .module = {}});
         return at->second;
+    }
+
+    void add_function(std::uint64_t begin, ProfiledFunction function) {
+        profile_.functions.push_back(std::move(function));
+        begins_.push_back(begin);
     }
 
     std::uint32_t thread_of(std::int32_t id) {
@@ -73,6 +88,7 @@ class Builder {
     const std::map<std::int32_t, std::string>& names_;
     Symbols symbols_;
     CpuProfile profile_;
+    std::vector<std::uint64_t> begins_; // of each function
     std::unordered_map<std::uint64_t, std::uint32_t> by_address_, by_function_;
     std::unordered_map<std::int32_t, std::uint32_t> threads_;
     std::map<std::pair<std::uint32_t, std::vector<std::uint32_t>>, std::uint64_t> stacks_;

@@ -74,7 +74,7 @@ struct ProfilerHotPathsParams {
 PILLION_WIRE(ProfilerHotPathsParams, PILLION_FIELD(thread, "Only threads of this name; all if empty.", defaulted),
              PILLION_FIELD(limit, "How many functions and how many methods.", between(1, 1000), defaulted))
 
-struct HotPath {
+struct HotFunction {
     std::string function{};
     std::string module{};
     bool named = false;
@@ -85,7 +85,7 @@ struct HotPath {
     double selfShare = 0;
     double totalShare = 0;
 };
-PILLION_WIRE(HotPath, PILLION_FIELD(function, "The function; `module+offset` where the file has no symbol for it."),
+PILLION_WIRE(HotFunction, PILLION_FIELD(function, "The function; `module+offset` where the file has no symbol for it."),
              PILLION_FIELD(module, "The program or library it is in."),
              PILLION_FIELD(named, "Whether the file had a symbol for it."),
              PILLION_FIELD(selfSamples, "Samples that were in it."),
@@ -118,7 +118,7 @@ PILLION_WIRE(HotMethod, PILLION_FIELD(method, "The method."), PILLION_FIELD(call
 
 struct ProfilerHotPathsResult {
     std::optional<ProfileState> state{};
-    std::vector<HotPath> functions{};
+    std::vector<HotFunction> functions{};
     std::vector<HotThread> threads{};
     std::vector<HotMethod> methods{};
 };

@@ -70,8 +70,9 @@ RequestTraceSteps RequestTrace::read(std::int64_t now_ns) const {
         trace.ended_ns = is_open_ ? now_ns : ended_ns_;
         trace.dropped = recorded_ - ring_.size();
     }
-    std::stable_sort(trace.steps.begin(), trace.steps.end(),
-                     [](const RecordedStep& a, const RecordedStep& b) { return a.begun_ns < b.begun_ns; });
+    std::stable_sort(trace.steps.begin(), trace.steps.end(), [](const RecordedStep& a, const RecordedStep& b) {
+        return a.begun_ns != b.begun_ns ? a.begun_ns < b.begun_ns : a.step < b.step;
+    });
     for (const RecordedStep& step : trace.steps) {
         auto& name = trace.threads[step.thread];
         if (!name.empty()) continue;

@@ -205,7 +205,7 @@ void CpuSampler::scan_threads() {
         const auto known = threads_.find(id);
         if (known == threads_.end() || !known->second.is_alive) {
             add_thread(id); // one that has ended meanwhile is none of ours
-        } else if (known->second.scans == 1) {
+        } else if (known->second.scans <= 4) {
             known->second.name = read_thread_name(id); // it names itself after it has begun
         }
     }
@@ -235,7 +235,10 @@ std::vector<RawSample> CpuSampler::read() const { return arena_->read(); }
 
 std::map<std::int32_t, std::string> CpuSampler::threads() const {
     std::map<std::int32_t, std::string> names;
-    for (const auto& [id, thread] : threads_) names.emplace(id, thread.name);
+    for (const auto& [id, thread] : threads_) {
+        std::string now = has_ended_ || !thread.is_alive ? std::string() : read_thread_name(id);
+        names.emplace(id, now.empty() ? thread.name : std::move(now));
+    }
     return names;
 }
 

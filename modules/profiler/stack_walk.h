@@ -19,6 +19,12 @@ struct StackWalker {
 // -32005 where stacks cannot be read.
 Result<StackWalker> create_stack_walker();
 
+// Set in an address that may be the innermost function's return address: it is if the call before it calls just that
+// function (is_call_to). User space never has this bit.
+inline constexpr std::uint64_t leaf_candidate_bit = std::uint64_t{1} << 63;
+// Whether the instruction that ends at this return address calls the function that begins there.
+bool is_call_to(std::uint64_t return_address, std::uint64_t function);
+
 struct StackWalk {
     std::uint8_t depth = 0;
     bool is_cut = false; // there were more frames than room
