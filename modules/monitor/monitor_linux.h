@@ -64,6 +64,7 @@ class LinuxMonitorPlatform final : public MonitorPlatform {
     void read_cgroup(SurroundingsReading& surroundings);
     void read_cpu_quota(CgroupReading& group);
     std::int64_t cores_allowed();
+    void describe_names(MonitorMachine& machine);
     std::optional<std::string> variable(const std::string& name) const;
     std::optional<std::string> first_line(std::string_view path);
 

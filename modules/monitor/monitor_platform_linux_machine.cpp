@@ -9,9 +9,9 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
-#include <gnu/libc-version.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 namespace pillion {
 
@@ -65,7 +65,7 @@ struct Mount {
     std::string type{};
 };
 
-// "36 35 98:0 /root /mount/point options fields... - type source options"
+// "36 35 98:0 /mounted/folder /mount/point options fields... - type source options"
 std::optional<Mount> parse_mount(std::string_view line) {
     std::string_view point;
     for (int field = 0; field < 5; ++field) point = text::take_word(line);
@@ -388,13 +388,7 @@ void LinuxMonitorPlatform::read_cpu_quota(CgroupReading& group) {
     }
 }
 
-MonitorMachine LinuxMonitorPlatform::describe() {
-    MonitorMachine machine;
-    const MachineReading now = read_machine();
-    const SurroundingsReading surroundings = read_surroundings();
-    utsname system{};
-    ::uname(&system);
-    machine.architecture = static_cast<const char*>(system.machine);
+void LinuxMonitorPlatform::describe_names(MonitorMachine& machine) {
     machine.os = "Linux";
     auto release = files_.find("/etc/os-release");
     if (!release) release = files_.find("/usr/lib/os-release");
@@ -406,7 +400,6 @@ MonitorMachine LinuxMonitorPlatform::describe() {
         const bool is_quoted = line.size() >= 2 && (line.front() == '"' || line.front() == '\'');
         machine.os = is_quoted ? line.substr(1, line.size() - 2) : line;
     }
-    machine.kernel = first_line("/proc/sys/kernel/osrelease").value_or(static_cast<const char*>(system.release));
     const auto processors = files_.find("/proc/cpuinfo");
     for (std::string_view rest = processors.value_or(""); !rest.empty();) {
         const std::string_view line = text::take_line(rest);
@@ -416,6 +409,17 @@ MonitorMachine LinuxMonitorPlatform::describe() {
             machine.cpuModel = without_blanks(line.substr(colon + 1));
         if (line.starts_with("flags") && line.find(" hypervisor") != std::string_view::npos) machine.isVirtual = true;
     }
+}
+
+MonitorMachine LinuxMonitorPlatform::describe() {
+    MonitorMachine machine;
+    const MachineReading now = read_machine();
+    const SurroundingsReading surroundings = read_surroundings();
+    utsname system{};
+    ::uname(&system);
+    machine.architecture = static_cast<const char*>(system.machine);
+    machine.kernel = first_line("/proc/sys/kernel/osrelease").value_or(static_cast<const char*>(system.release));
+    describe_names(machine);
     machine.cores = static_cast<std::int64_t>(now.cores.size());
     machine.effectiveCores = static_cast<double>(machine.cores);
     if (surroundings.cores_allowed > 0)
@@ -443,7 +447,12 @@ MonitorMachine LinuxMonitorPlatform::describe() {
         machine.container = "docker";
     if (const std::int64_t boot_ns = clock_ns(CLOCK_BOOTTIME); boot_ns > 0)
         machine.bootedAt = (clock_ns(CLOCK_REALTIME) - boot_ns) / 1'000'000;
-    machine.versions["libc"] = gnu_get_libc_version();
+    std::array<char, 64> library{}; // "glibc 2.36"
+    if (::confstr(_CS_GNU_LIBC_VERSION, library.data(), library.size()) > 0) {
+        std::string_view rest = library.data();
+        const std::string_view name = text::take_word(rest);
+        machine.versions[std::string(name)] = text::take_word(rest);
+    }
     machine.unavailable = now.gaps;
     machine.unavailable.insert(machine.unavailable.end(), surroundings.gaps.begin(), surroundings.gaps.end());
     return machine;

@@ -129,23 +129,23 @@ TEST_CASE("network interfaces are read, headings are none", "[monitor]") {
 TEST_CASE("file systems are those of the root, the home and the given folders, each once", "[monitor]") {
     FakeSystem system;
     system.write("/proc/self/mountinfo", std::string(root_mount) +
-                                             "2 1 8:2 / /home rw,relatime shared:5 master:1 - xfs /dev/sda2 rw\n"
-                                             "3 1 8:3 / /home/me/my\\040data rw - btrfs /dev/sda3 rw\n"
-                                             "4 1 8:4 / /homestead rw - ext4 /dev/sda4 rw\n"
+                                             "2 1 8:2 / /users rw,relatime shared:5 master:1 - xfs /dev/sda2 rw\n"
+                                             "3 1 8:3 / /users/me/my\\040data rw - btrfs /dev/sda3 rw\n"
+                                             "4 1 8:4 / /usersgroup rw - ext4 /dev/sda4 rw\n"
                                              "5 1 8:5 / /boot rw - ext4 /dev/sda5 rw\n");
-    MonitorPlatformOptions options{.root = system.root(), .pid = 100, .folders = {"/home/me/my data/app", "/homely"}};
+    MonitorPlatformOptions options{.root = system.root(), .pid = 100, .folders = {"/users/me/my data/app", "/usersed"}};
     options.variable = [](const std::string& name) -> std::optional<std::string> {
-        return name == "HOME" ? std::optional<std::string>("/home/me") : std::nullopt;
+        return name == "HOME" ? std::optional<std::string>("/users/me") : std::nullopt;
     };
     options.space = [](const std::string& path) { return std::pair{std::uint64_t{1000}, path == "/" ? 1000u : 250u}; };
     const auto files = create_monitor_platform(std::move(options))->read_surroundings().file_systems;
     REQUIRE(files.size() == 3);
-    CHECK(files[0].mountpoint == "/home/me/my data");
+    CHECK(files[0].mountpoint == "/users/me/my data");
     CHECK(files[0].type == "btrfs");
     CHECK(files[0].usedShare == 0.75);
     CHECK(files[1].mountpoint == "/");
     CHECK(files[1].usedShare == 0);
-    CHECK(files[2].mountpoint == "/home");
+    CHECK(files[2].mountpoint == "/users");
 }
 
 TEST_CASE("of mounts over each other the last one counts", "[monitor]") {
@@ -297,7 +297,7 @@ TEST_CASE("the machine is described within what its group allows", "[monitor]") 
     CHECK(machine.container == "docker");
     CHECK_FALSE(machine.desktop);
     CHECK(machine.fileSystems.size() == 1);
-    CHECK(machine.versions.contains("libc"));
+    CHECK(machine.versions.contains("glibc"));
 }
 
 TEST_CASE("a machine that tells nothing is described with its gaps", "[monitor]") {
