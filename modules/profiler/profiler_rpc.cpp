@@ -78,7 +78,7 @@ Result<void> add_functions(const CpuProfile& profile, const ProfilerHotPathsPara
                         "\" was sampled; those are: " + (names.empty() ? "none" : names),
                     "/thread");
     std::stable_sort(result.threads.begin(), result.threads.end(),
-                     [](const HotThread& a, const HotThread& b) { return a.samples > b.samples; });
+                     [](const ProfilerThread& a, const ProfilerThread& b) { return a.samples > b.samples; });
     auto hottest = hot_functions(profile, params.thread);
     hottest.resize(std::min(hottest.size(), static_cast<std::size_t>(params.limit)));
     for (const HotFunction& hot : hottest) {

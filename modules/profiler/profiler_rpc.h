@@ -74,7 +74,7 @@ struct ProfilerHotPathsParams {
 PILLION_WIRE(ProfilerHotPathsParams, PILLION_FIELD(thread, "Only threads of this name; all if empty.", defaulted),
              PILLION_FIELD(limit, "How many functions and how many methods.", between(1, 1000), defaulted))
 
-struct HotFunction {
+struct ProfilerFunction {
     std::string function{};
     std::string module{};
     bool named = false;
@@ -85,7 +85,8 @@ struct HotFunction {
     double selfShare = 0;
     double totalShare = 0;
 };
-PILLION_WIRE(HotFunction, PILLION_FIELD(function, "The function; `module+offset` where the file has no symbol for it."),
+PILLION_WIRE(ProfilerFunction,
+             PILLION_FIELD(function, "The function; `module+offset` where the file has no symbol for it."),
              PILLION_FIELD(module, "The program or library it is in."),
              PILLION_FIELD(named, "Whether the file had a symbol for it."),
              PILLION_FIELD(selfSamples, "Samples that were in it."),
@@ -95,32 +96,32 @@ PILLION_WIRE(HotFunction, PILLION_FIELD(function, "The function; `module+offset`
              PILLION_FIELD(selfShare, "Share of the samples that were in it, 0 to 1."),
              PILLION_FIELD(totalShare, "Share of the samples that were in it or in what it called, 0 to 1."))
 
-struct HotThread {
+struct ProfilerThread {
     std::int64_t id = 0;
     std::string name{};
     std::uint64_t samples = 0;
     double cpuMs = 0;
 };
-PILLION_WIRE(HotThread, PILLION_FIELD(id, "The thread's id."), PILLION_FIELD(name, "Its name."),
+PILLION_WIRE(ProfilerThread, PILLION_FIELD(id, "The thread's id."), PILLION_FIELD(name, "Its name."),
              PILLION_FIELD(samples, "Samples of it."), PILLION_FIELD(cpuMs, "Processor time that they stand for."))
 
-struct HotMethod {
+struct ProfilerMethod {
     std::string method{};
     std::uint64_t calls = 0;
     double totalMs = 0;
     double meanMs = 0;
     double share = 0;
 };
-PILLION_WIRE(HotMethod, PILLION_FIELD(method, "The method."), PILLION_FIELD(calls, "Calls since the start."),
+PILLION_WIRE(ProfilerMethod, PILLION_FIELD(method, "The method."), PILLION_FIELD(calls, "Calls since the start."),
              PILLION_FIELD(totalMs, "From receipt to answer, of all calls together, in milliseconds."),
              PILLION_FIELD(meanMs, "Of one call, in milliseconds."),
              PILLION_FIELD(share, "Share of the time of all methods, 0 to 1."))
 
 struct ProfilerHotPathsResult {
     std::optional<ProfileState> state{};
-    std::vector<HotFunction> functions{};
-    std::vector<HotThread> threads{};
-    std::vector<HotMethod> methods{};
+    std::vector<ProfilerFunction> functions{};
+    std::vector<ProfilerThread> threads{};
+    std::vector<ProfilerMethod> methods{};
 };
 PILLION_WIRE(ProfilerHotPathsResult, PILLION_FIELD(state, "The recording; absent if nothing was recorded."),
              PILLION_FIELD(functions, "The functions that most samples were in, most first; of a `cpu` recording."),
