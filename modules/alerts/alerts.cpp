@@ -128,7 +128,7 @@ void Alerts::Engine::tick() {
     if (is_stopped) return;
     const std::int64_t now_ns = host.clock.now_ns();
     if (is_sampled) look_for_gap(now_ns);
-    if (is_sampled && is_loaded)
+    if (is_sampled && is_loaded && host.source)
         for (auto& [name, state] : rules)
             if (state.rule.enabled && now_ns >= state.next_ns) evaluate(name, state, now_ns);
     end_overdue(now_ns);

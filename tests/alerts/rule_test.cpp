@@ -439,3 +439,14 @@ TEST_CASE("a metric that cannot be read that way is told of the rule, and raises
     CHECK(alerts.list().empty());
     CHECK(alerts.rules().at(0).trouble == "a gauge has no rate");
 }
+
+TEST_CASE("without a source of values rules are not evaluated, and direct alerts work", "[alerts]") {
+    ManualClock clock;
+    ManualTimers timers{clock};
+    Alerts alerts({.clock = clock, .timers = timers});
+    alerts.set_sampled(true);
+    REQUIRE(alerts.silence({.rule = "x"}, minute_ms)); // wants a timer
+    alerts.raise({.key = "k"});
+    timers.advance_ms(5 * minute_ms);
+    CHECK(alerts.list().size() == 1);
+}
