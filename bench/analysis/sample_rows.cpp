@@ -74,9 +74,9 @@ void measure_regressions(const Effort& effort, Report& report) {
             const auto slower = draws(latency.draw, 30, 1.1, random);
             found += statistics::compare(before, slower)->change == statistics::Change::higher;
             const auto none = statistics::compare(before, same)->change;
-            wrong += none == statistics::Change::higher || none == statistics::Change::lower;
+            wrong += none == statistics::Change::higher;
             found_welch += welch_says_slower(before, slower);
-            wrong_welch += welch_says_slower(before, same) || welch_says_slower(same, before);
+            wrong_welch += welch_says_slower(before, same);
         }
         const std::string key = "regression_" + std::to_string(kind++);
         report.add({.key = key + "_found",
@@ -87,7 +87,7 @@ void measure_regressions(const Effort& effort, Report& report) {
                     .figures = {{"pillion", {100 * found / effort.comparisons}},
                                 {"Welch's t", {100 * found_welch / effort.comparisons}}}});
         report.add({.key = key + "_false",
-                    .title = "a difference seen where there is none: " + latency.name,
+                    .title = "a regression seen where there is none: " + latency.name,
                     .unit = "%",
                     .reference = "",
                     .goal = {.figure_max = 5},
@@ -219,6 +219,8 @@ std::vector<SeriesPoint> course_of(Kind kind, std::mt19937_64& random, double& d
         points.push_back({1'700'000'000'000 + static_cast<std::int64_t>(index) * step_ms, value});
     }
     if (kind == Kind::skewed) deviation = 20;
+    // Fifteen deviations come by themselves once in a series of these.
+    if (kind == Kind::heavy) deviation = 25;
     return points;
 }
 

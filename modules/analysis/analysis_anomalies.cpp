@@ -17,8 +17,7 @@ namespace pillion {
 
 namespace {
 
-constexpr double chance = 2e-6;
-constexpr double tail_from = 0.9; // the share from which values are the tail's
+constexpr double chance = 3e-6;
 constexpr double shape_max = 0.6;
 constexpr std::size_t neighbours = 15;
 constexpr double strength_min = 0.6; // of a season that is taken into account
@@ -29,27 +28,26 @@ using Numbers = std::vector<double>;
 
 double median(std::span<const double> values) { return statistics::median(values).value_or(0); }
 
-// The ratio of two quantiles of the excesses rises with the tail's shape.
+// The shape of the tail by three quantiles of its excesses; heavier tails than the largest are taken for that.
 double shape_of(double ratio) {
-    double low = 1e-6;
+    double low = 1e-4;
     double high = shape_max;
     for (int step = 0; step < 40; ++step) {
         const double half = (low + high) / 2;
-        ((std::pow(5, half) - 1) / (std::pow(2, half) - 1) < ratio ? low : high) = half;
+        ((std::pow(15, half) - 1) / (std::pow(3, half) - 1) < ratio ? low : high) = half;
     }
     return low;
 }
 
-// What values of this kind exceed with the chance above. `least` is a spread below which nothing matters.
-double limit_of(Numbers values, double least) {
-    std::ranges::sort(values);
-    const auto at = [&](double share) { return statistics::quantile(values, share).value_or(0); };
-    const double from = at(tail_from);
-    const double half = std::max(at(1 - (1 - tail_from) / 2) - from, least);
-    const double most = std::max(at(1 - (1 - tail_from) / 5) - from, half);
-    const double shape = shape_of(most / half);
-    const double scale = half * shape / (std::pow(2, shape) - 1);
-    return from + scale / shape * (std::pow(chance / (1 - tail_from), -shape) - 1);
+// What is exceeded with the chance above by distances from the center, without their sign.
+double limit_of(Numbers distances) {
+    std::ranges::sort(distances);
+    const auto at = [&](double share) { return statistics::quantile(distances, share).value_or(0); };
+    const double from = at(0.7);
+    const double near = std::max(at(0.9) - from, 0.1 * from);
+    const double shape = shape_of((at(0.98) - from) / near);
+    const double scale = near * shape / (std::pow(3, shape) - 1);
+    return from + scale / shape * (std::pow(chance / 0.3, -shape) - 1);
 }
 
 struct View {
@@ -58,16 +56,19 @@ struct View {
     double above = 0;
 };
 
+// Both sides have a spread of their own, and share the shape of the tail, which few values tell.
 View view_of(std::span<const double> values, Numbers center, double least) {
-    Numbers over;
-    Numbers under;
-    for (std::size_t index = 0; index < values.size(); ++index) {
-        over.push_back(values[index] - center[index]);
-        under.push_back(-over.back());
-    }
-    return {.center = std::move(center),
-            .below = limit_of(std::move(under), least),
-            .above = limit_of(std::move(over), least)};
+    Numbers rest;
+    for (std::size_t index = 0; index < values.size(); ++index) rest.push_back(values[index] - center[index]);
+    const auto at = [&](double share) { return statistics::quantile(rest, share).value_or(0); };
+    const double middle = at(0.5);
+    const double above = std::max(at(0.9) - middle, least);
+    const double below = std::max(middle - at(0.1), least);
+    Numbers distances;
+    for (const double each : rest)
+        distances.push_back(each > middle ? (each - middle) / above : (middle - each) / below);
+    const double limit = std::max(limit_of(std::move(distances)), 1.0);
+    return {.center = std::move(center), .below = limit * below - middle, .above = limit * above + middle};
 }
 
 // The median of neighbours, without the value itself: on both sides, or before it only.
@@ -113,8 +114,8 @@ Result<std::vector<AnomalyPoint>> find_anomalies(std::span<const SeriesPoint> po
     for (const SeriesPoint& point : points) values.push_back(point.value);
     PILLION_TRY(statistics::check(values, anomaly_points_min, "a search for anomalies"));
     const double center = median(values);
-    // Below a hundredth of the level, or of what it moves by, nothing is an anomaly.
-    const double least = std::max({0.002 * std::abs(center), 1e-12});
+    // What moves less than a five-hundredth of the level is as good as still.
+    const double least = std::max(0.002 * std::abs(center), 1e-12);
     Numbers seasonal = seasonal_center(points, values);
     const bool has_season = !seasonal.empty();
     Numbers around = medians_around(values, false);
