@@ -11,6 +11,15 @@
 
 namespace pillion {
 
+namespace {
+
+// Whole seconds, as they are recorded.
+std::int64_t step_of(std::int64_t window_ms) {
+    return std::max<std::int64_t>(1000, window_ms / Suggestions::steps / 1000 * 1000);
+}
+
+} // namespace
+
 bool Suggestions::Engine::post(std::function<void()> step) {
     {
         const std::lock_guard lock(mutex);
@@ -72,7 +81,7 @@ void Suggestions::Engine::report(double phase_share, std::string_view step) {
 
 Result<Suggestions::Engine::Readings> Suggestions::Engine::read(std::int64_t window_ms) const {
     const std::int64_t to_ms = host.series.now_ms();
-    const std::int64_t step_ms = std::max<std::int64_t>(1000, window_ms / steps / 1000 * 1000);
+    const std::int64_t step_ms = step_of(window_ms);
     const auto values = [&](const SuggestionMeasure& measure) {
         return read_measure(host.series, measure, to_ms - window_ms, to_ms, step_ms);
     };
@@ -83,8 +92,9 @@ Result<Suggestions::Engine::Readings> Suggestions::Engine::read(std::int64_t win
 }
 
 bool Suggestions::Engine::is_enough(const Readings& readings) const {
-    const auto enough = [](const std::vector<double>& values) {
-        return std::ssize(values) >= std::max(samples_min, steps / 2);
+    const std::int64_t readings_min = std::max(samples_min, current->window_ms / step_of(current->window_ms) / 2);
+    const auto enough = [readings_min](const std::vector<double>& values) {
+        return std::ssize(values) >= readings_min;
     };
     return enough(readings.figure) && std::ranges::all_of(readings.guards, enough);
 }

@@ -46,7 +46,7 @@ PILLION_WIRE(SuggestionsApplyParams,
              PILLION_FIELD(all, "Tries all that can be applied, one after another.", defaulted),
              PILLION_FIELD(windowMs,
                            "How long to measure before and after, in milliseconds; else as the configuration says.",
-                           between(10'000, 300'000)),
+                           between(15'000, 300'000)),
              PILLION_FIELD(again, "With `all`: also what did not prove itself lately.", defaulted))
 
 PILLION_WIRE(SuggestionSkipped, PILLION_FIELD(id, "The suggestion."), PILLION_FIELD(reason, "Why it was not tried."))

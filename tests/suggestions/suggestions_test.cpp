@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <latch>
+#include <thread>
 
 using namespace pillion;
 
@@ -153,6 +155,18 @@ TEST_CASE("advice that makes the figure better is kept, with both figures", "[su
     CHECK(app.told[0].verdict == SuggestionVerdict::running);
     CHECK(app.told[1].verdict == SuggestionVerdict::kept);
     CHECK_FALSE(app.is_recording);
+}
+
+TEST_CASE("a short window that was recorded is enough too", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(30);
+    Asked asked;
+    asked(suggestions, {.id = tune, .window_ms = 15'000});
+    CHECK(app.policy == "adaptive");
+    app.live(21);
+    CHECK(asked.trial().verdict == SuggestionVerdict::kept);
 }
 
 TEST_CASE("advice that makes the figure worse is undone", "[suggestions]") {
@@ -447,4 +461,32 @@ TEST_CASE("suggestions are listed, applied and remembered through their methods"
     const auto history = ask("suggestions.history", "{}")["result"]["items"];
     REQUIRE(history.size() == 1);
     CHECK(history[0]["id"] == tune);
+}
+
+TEST_CASE("the end waits for what is being worked on, and everyone is answered", "[suggestions]") {
+    App app;
+    std::thread worker;
+    std::latch has_begun{1}, may_go_on{1};
+    Suggestions::Host host = app.host();
+    host.run = [&worker](std::function<void()> work) { worker = std::thread(std::move(work)); };
+    host.situation = [&] {
+        has_begun.count_down();
+        may_go_on.wait();
+        return app.situation;
+    };
+    Suggestions suggestions(std::move(host));
+    app.connect(suggestions);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    has_begun.wait();
+    std::thread ender([&suggestions] { suggestions.stop(); });
+    may_go_on.count_down();
+    ender.join();
+    worker.join();
+    CHECK(asked.trial().verdict == SuggestionVerdict::interrupted);
+    CHECK(app.policy == "lru");
+    Asked late;
+    late(suggestions, {.id = tune});
+    REQUIRE(late.error.has_value());
+    CHECK(late.error->code == ErrorCode::unavailable);
 }
