@@ -378,7 +378,7 @@ TEST_CASE("a real child is found with its memory, in the tree of the real machin
     REQUIRE(found != sample->processes.end());
     CHECK(found->component == "paused");
     CHECK(found->name == self->name);
-    CHECK(found->threads == 1);
+    CHECK(found->threads >= 1); // a sanitizer has one of its own
     CHECK(found->residentBytes > 0);
     CHECK(found->proportionalBytes.value_or(0) > 0);
     CHECK(found->privateBytes.value_or(0) <= found->proportionalBytes.value_or(0));
