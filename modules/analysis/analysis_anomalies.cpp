@@ -17,7 +17,7 @@ namespace pillion {
 
 namespace {
 
-constexpr double chance = 3e-6;
+constexpr double chance = 5e-7;
 constexpr double shape_max = 0.6;
 constexpr std::size_t neighbours = 15;
 constexpr double strength_min = 0.6; // of a season that is taken into account
@@ -39,13 +39,19 @@ double shape_of(double ratio) {
     return low;
 }
 
-// What is exceeded with the chance above by distances from the center, without their sign.
+// What is exceeded with the chance above by distances from the center, without their sign. Where an exponential tail
+// would end, at most a fiftieth of the values is left out first: they may be what is looked for. The shape is
+// never taken for quite that of an exponential, since some hundred values tell little of it.
 double limit_of(Numbers distances) {
     std::ranges::sort(distances);
     const auto at = [&](double share) { return statistics::quantile(distances, share).value_or(0); };
+    const auto near_of = [&] { return std::max(at(0.9) - at(0.7), 0.1 * at(0.7)); };
+    const double end = at(0.7) + near_of() / std::log(3) * std::log(0.3 / chance);
+    for (std::size_t left_out = distances.size() / 50; left_out > 0 && distances.back() > end; --left_out)
+        distances.pop_back();
     const double from = at(0.7);
-    const double near = std::max(at(0.9) - from, 0.1 * from);
-    const double shape = shape_of((at(0.98) - from) / near);
+    const double near = near_of();
+    const double shape = std::max(shape_of((at(0.98) - from) / near), 0.05);
     const double scale = near * shape / (std::pow(3, shape) - 1);
     return from + scale / shape * (std::pow(chance / 0.3, -shape) - 1);
 }

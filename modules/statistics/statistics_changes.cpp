@@ -62,12 +62,13 @@ std::vector<Split> splits_of(Values values, std::size_t least) {
     return splits;
 }
 
-// The mean square of the differences of values this far apart, those beyond three deviations cut back to that.
+// The mean square of the differences of values this far apart, those beyond two deviations cut back to that, so that
+// a change of level does not look like correlation.
 double difference_square(Values values, std::size_t apart) {
     std::vector<double> differences;
     for (std::size_t index = apart; index < values.size(); ++index)
         differences.push_back(values[index] - values[index - apart]);
-    const double most = 3 * spread(differences, 0);
+    const double most = 2 * spread(differences, 0);
     double sum = 0;
     for (const double each : differences) sum += std::pow(std::clamp(each, -most, most), 2);
     return sum / static_cast<double>(differences.size());
