@@ -103,15 +103,22 @@ struct App {
     double misses_ = 0;
 };
 
+// What was answered; it may come after the test has stopped waiting for it.
 struct Asked {
-    std::optional<SuggestionOutcome> outcome{};
-    std::optional<Error> error{};
-    void operator()(Suggestions& suggestions, SuggestionRequest request) {
-        suggestions.apply(std::move(request), {}, [this](Result<SuggestionOutcome> answer) {
-            if (answer)
-                outcome.emplace(std::move(*answer));
+    struct Answer {
+        std::optional<SuggestionOutcome> outcome{};
+        std::optional<Error> error{};
+    };
+    std::shared_ptr<Answer> answer = std::make_shared<Answer>();
+    std::optional<SuggestionOutcome>& outcome = answer->outcome;
+    std::optional<Error>& error = answer->error;
+
+    void operator()(Suggestions& suggestions, SuggestionRequest request) const {
+        suggestions.apply(std::move(request), {}, [into = answer](Result<SuggestionOutcome> result) {
+            if (result)
+                into->outcome.emplace(std::move(*result));
             else
-                error.emplace(std::move(answer).error());
+                into->error.emplace(std::move(result).error());
         });
     }
     const SuggestionTrial& trial() const {
