@@ -1,5 +1,6 @@
 // Reads what the monitor recorded of private memory, the newer the closer, and joins the resolutions to one course per
-// process. Restarts are where a component's counter of them rose.
+// process. Restarts are where a component's counter of them rose. Of Pillion's own memory what its cache holds is left
+// out: that fills up to a limit of its own, and would look like a leak until it gets there.
 #include "modules/analysis/analysis_courses.h"
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace pillion {
 namespace {
 
 constexpr std::string_view private_memory = "process.memory.private";
+constexpr std::string_view cache_memory = "pillion.cache.bytes";
 constexpr std::string_view restarts = "pillion.component.restarts";
 
 struct Stretch {
@@ -43,6 +45,20 @@ Result<std::map<std::string, std::int64_t>> restarted(Series& series, std::int64
     return latest;
 }
 
+Result<void> leave_out_cache(Series& series, SeriesQuery query, std::vector<SeriesPoint>& points, std::size_t from) {
+    query.name = cache_memory;
+    query.aggregate = SeriesAggregate::sum;
+    const auto lines = PILLION_TRY(lines_or_none(series, query));
+    if (lines.empty()) return {};
+    auto held = lines.front().points.begin();
+    double bytes = 0;
+    for (std::size_t index = from; index < points.size(); ++index) {
+        for (; held != lines.front().points.end() && held->at_ms <= points[index].at_ms; ++held) bytes = held->value;
+        points[index].value = std::max(0.0, points[index].value - bytes);
+    }
+    return {};
+}
+
 std::string megabytes(double bytes) {
     const double value = bytes / (1024 * 1024);
     std::string text = std::to_string(value < 10 ? std::round(value * 10) / 10 : std::round(value));
@@ -58,16 +74,18 @@ Result<std::vector<Leak>> find_leaks(Series& series, const LeakConfig& config) {
     for (std::size_t index = 0; index < course.size(); ++index) {
         const Stretch& stretch = course[index];
         const std::int64_t until = index + 1 < course.size() ? now - course[index + 1].back_ms : now + stretch.step_ms;
-        auto lines = PILLION_TRY(lines_or_none(series, {.name = std::string(private_memory),
-                                                        .from_ms = now - stretch.back_ms,
-                                                        .to_ms = now,
-                                                        .step_ms = stretch.step_ms,
-                                                        .function = SeriesFunction::min}));
-        for (SeriesLine& line : lines) {
+        const SeriesQuery query{.name = std::string(private_memory),
+                                .from_ms = now - stretch.back_ms,
+                                .to_ms = now,
+                                .step_ms = stretch.step_ms,
+                                .function = SeriesFunction::min};
+        for (SeriesLine& line : PILLION_TRY(lines_or_none(series, query))) {
             auto& points = courses[line.labels];
+            const std::size_t before = points.size();
             for (const SeriesPoint& point : line.points)
                 if (point.at_ms < until && (points.empty() || point.at_ms > points.back().at_ms))
                     points.push_back(point);
+            if (label_of(line.labels, "role") == "self") PILLION_TRY(leave_out_cache(series, query, points, before));
         }
     }
     const auto latest_restarts = PILLION_TRY(restarted(series, now));

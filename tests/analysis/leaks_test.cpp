@@ -132,3 +132,22 @@ TEST_CASE("the leaking component and its process are named", "[leaks]") {
     clock.advance_ms(600'000); // nothing is seen of them any more
     CHECK(find_leaks(series).value().empty());
 }
+
+TEST_CASE("a cache that fills is no leak of the process that holds it", "[leaks]") {
+    ManualClock clock;
+    ManualTimers timers(clock);
+    Series series({.clock = clock, .timers = timers});
+    constexpr SeriesSpec spec{"process.memory.private", "Private bytes.", "By", SeriesKind::gauge};
+    constexpr SeriesSpec cache{"pillion.cache.bytes", "Held.", "By", SeriesKind::gauge};
+    for (int second = 0; second < 100; ++second) {
+        const double held = second * megabyte;
+        REQUIRE(series.observe(spec, {{"role", "self"}, {"process", "pillion"}}, 20 * megabyte + 1.05 * held));
+        REQUIRE(series.observe(cache, {{"namespace", "pages"}}, held / 2));
+        REQUIRE(series.observe(cache, {{"namespace", "images"}}, held / 2));
+        clock.advance_ms(1000);
+    }
+    const auto leaks = find_leaks(series).value();
+    REQUIRE(leaks.size() == 1);
+    CHECK(leaks[0].verdict.course == MemoryCourse::steady);
+    CHECK(leaks[0].verdict.level_bytes < 30 * megabyte);
+}
