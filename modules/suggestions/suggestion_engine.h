@@ -89,6 +89,7 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     std::deque<std::function<void()>> queued_steps;
     bool is_working = false;
     bool is_stopped = false;
+    bool has_begun = false; // serving
     std::deque<std::unique_ptr<Run>> waiting;
     std::map<std::string, std::size_t> busy_targets; // waiting or under way
     TimerId automatic_timer{};

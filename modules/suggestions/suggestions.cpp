@@ -39,11 +39,22 @@ void Suggestions::add_action(std::string kind, SuggestionAction action) {
 }
 
 void Suggestions::configure(const SuggestionsConfig& config) {
-    const std::lock_guard lock(engine_->mutex);
-    engine_->config = config;
+    bool has_begun = false;
+    {
+        const std::lock_guard lock(engine_->mutex);
+        engine_->config = config;
+        has_begun = engine_->has_begun;
+    }
+    if (has_begun) engine_->arm_automatic();
 }
 
-void Suggestions::begin() { engine_->arm_automatic(); }
+void Suggestions::begin() {
+    {
+        const std::lock_guard lock(engine_->mutex);
+        engine_->has_begun = true;
+    }
+    engine_->arm_automatic();
+}
 
 Result<std::vector<SuggestionOffer>> Suggestions::list() {
     engine_->recover();
@@ -167,6 +178,7 @@ void Suggestions::Engine::recover() {
 
 void Suggestions::Engine::arm_automatic() {
     const std::lock_guard lock(mutex);
+    host.timers.cancel(automatic_timer);
     if (!config.automatic || is_stopped) return;
     automatic_timer = host.timers.after_ms(config.automaticMs, [weak = weak_from_this()] {
         if (const auto self = weak.lock())

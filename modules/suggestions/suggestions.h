@@ -160,8 +160,9 @@ class Suggestions {
     static void add_schema(Store& store);
     // At composition: suggestions of a kind with an action can be applied.
     void add_action(std::string kind, SuggestionAction action);
+    // Holds for what is tried from now on.
     void configure(const SuggestionsConfig& config);
-    // Serving begins: where the configuration says so, advice is tried from now on.
+    // Serving begins: while the configuration says so, advice is tried from now on. More than once does no harm.
     void begin();
 
     // All that the situation calls for, the most promising first. Blocks for some hundred milliseconds.

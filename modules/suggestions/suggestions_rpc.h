@@ -23,16 +23,17 @@ PILLION_WIRE(SuggestionsConfig,
              PILLION_FIELD(automatic,
                            "Whether advice that gives nothing up is tried without being asked for, one at a time, and "
                            "kept if it proves itself.",
-                           defaulted),
-             PILLION_FIELD(automaticMs, "How often then, in milliseconds.", between(60'000, 86'400'000), defaulted),
+                           defaulted, live),
+             PILLION_FIELD(automaticMs, "How often then, in milliseconds.", between(60'000, 86'400'000), defaulted,
+                           live),
              PILLION_FIELD(windowMs, "How long is measured before and after a change, in milliseconds.",
-                           between(15'000, 300'000), defaulted),
+                           between(15'000, 300'000), defaulted, live),
              PILLION_FIELD(settleMs, "How long a change is left to settle before it is measured.", between(0, 300'000),
-                           defaulted),
+                           defaulted, live),
              PILLION_FIELD(retryMs,
                            "How long what did not prove itself is left alone, in milliseconds, by `automatic` and by "
                            "suggestions.apply with `all`.",
-                           between(0, 31'536'000'000), defaulted))
+                           between(0, 31'536'000'000), defaulted, live))
 
 PILLION_WIRE(SuggestionEvidence, PILLION_FIELD(series, "The metric that shows it over time; empty if there is none."),
              PILLION_FIELD(labels, "Of that metric."), PILLION_FIELD(what, "What the value is."),

@@ -371,6 +371,21 @@ TEST_CASE("nothing is tried by itself unless the configuration says so", "[sugge
     if (is_automatic) CHECK(history->at(0).automatic);
 }
 
+TEST_CASE("what is tried by itself can be turned on and off while Pillion runs", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    suggestions.begin();
+    suggestions.configure({.automatic = true});
+    app.live(300);
+    suggestions.configure({.automatic = false});
+    app.live(500);
+    CHECK(app.policy == "lru");
+    suggestions.configure({.automatic = true});
+    app.live(700);
+    CHECK(app.policy == "adaptive");
+}
+
 TEST_CASE("a pause longer than the window is refused", "[suggestions]") {
     CHECK(check_suggestions_config({}));
     const auto checked = check_suggestions_config({.windowMs = 10'000, .settleMs = 20'000});
