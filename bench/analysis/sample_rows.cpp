@@ -219,7 +219,7 @@ std::vector<SeriesPoint> course_of(Kind kind, std::mt19937_64& random, double& d
         points.push_back({1'700'000'000'000 + static_cast<std::int64_t>(index) * step_ms, value});
     }
     if (kind == Kind::skewed) deviation = 20;
-    // Fifteen deviations come by themselves once in a series of these.
+    // Fifteen deviations come by themselves in such a series; these are five times as far out.
     if (kind == Kind::heavy) deviation = 25;
     return points;
 }
@@ -273,7 +273,9 @@ void measure_anomalies(const Effort& effort, Report& report) {
                     .goal = {.figure_max = 1},
                     .figures = {{"pillion", {alarms / weeks}}, {"3 sigma", {alarms_plain / weeks}}}});
         report.add({.key = key + "_recall",
-                    .title = "anomalies of 15 deviations found: " + name,
+                    .title = (kind == Kind::heavy ? "anomalies of 75 deviations found: "
+                                                  : "anomalies of 15 deviations found: ") +
+                             name,
                     .unit = "%",
                     .reference = "",
                     .goal = {.figure_min = 90},

@@ -51,7 +51,7 @@ double limit_of(Numbers distances) {
         distances.pop_back();
     const double from = at(0.7);
     const double near = near_of();
-    const double shape = std::max(shape_of((at(0.98) - from) / near), 0.05);
+    const double shape = std::max(shape_of((at(0.98) - from) / near), 0.03);
     const double scale = near * shape / (std::pow(3, shape) - 1);
     return from + scale / shape * (std::pow(chance / 0.3, -shape) - 1);
 }

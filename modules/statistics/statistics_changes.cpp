@@ -5,7 +5,7 @@
 // so that outliers and heavy tails do not matter and its distribution without a change depends on the number of values
 // only. The thresholds are quantiles of it, by simulation. Values that are correlated in time carry less
 // information than their number: the statistic is scaled by sqrt((1 - r) / (1 + r)), with r of an autoregression of
-// order 1, which the differences of values one and two apart give whether or not the level changes.
+// order 1, of what is left when the levels between the splits are taken away.
 #include "modules/statistics/statistics_parts.h"
 
 #include <algorithm>
@@ -62,27 +62,6 @@ std::vector<Split> splits_of(Values values, std::size_t least) {
     return splits;
 }
 
-// The mean square of the differences of values this far apart, those beyond two deviations cut back to that, so that
-// a change of level does not look like correlation.
-double difference_square(Values values, std::size_t apart) {
-    std::vector<double> differences;
-    for (std::size_t index = apart; index < values.size(); ++index)
-        differences.push_back(values[index] - values[index - apart]);
-    const double most = 2 * spread(differences, 0);
-    double sum = 0;
-    for (const double each : differences) sum += std::pow(std::clamp(each, -most, most), 2);
-    return sum / static_cast<double>(differences.size());
-}
-
-double correlation_of(Values values) {
-    const double near = difference_square(values, 1);
-    if (near <= 0) return 0;
-    const double correlation = difference_square(values, 2) / near - 1;
-    // Less than chance alone makes of independent values.
-    if (correlation < 2 / std::sqrt(static_cast<double>(values.size()))) return 0;
-    return std::min(correlation, 0.95);
-}
-
 // The statistic's quantiles without a change, by simulation of 2,000 series each (400 of the longest).
 struct Threshold {
     double count;
@@ -137,6 +116,48 @@ void settle(Values values, std::vector<std::size_t>& taken, std::size_t least) {
     }
 }
 
+// Of values that follow each other, by their ranks within the stretches between the splits; 0 where chance alone makes
+// as much of independent ones. Stretches that are short hide some of it, which is added back.
+double correlation_of(Values values, const std::vector<std::size_t>& taken) {
+    std::vector<double> rest;
+    std::size_t from = 0;
+    for (std::size_t index = 0; index <= taken.size(); ++index) {
+        const std::size_t to = index < taken.size() ? taken[index] : values.size();
+        const Values stretch = values.subspan(from, to - from);
+        const double level = middle({stretch.begin(), stretch.end()});
+        for (const double value : stretch) rest.push_back(value - level);
+        from = to;
+    }
+    const Ranks ranks = ranks_of(rest);
+    const auto count = static_cast<double>(rest.size());
+    const double center = (count + 1) / 2;
+    double own = 0;
+    double product = 0;
+    for (std::size_t index = 0; index < rest.size(); ++index) {
+        own += (ranks.ranks[index] - center) * (ranks.ranks[index] - center);
+        if (index > 0) product += (ranks.ranks[index] - center) * (ranks.ranks[index - 1] - center);
+    }
+    if (own <= 0) return 0;
+    const double seen = product / own;
+    const double correlation = seen + static_cast<double>(taken.size() + 1) * (1 + 3 * std::max(seen, 0.0)) / count;
+    return correlation < 2 / std::sqrt(count) ? 0 : std::min(correlation, 0.95);
+}
+
+// More correlation means fewer splits, and fewer splits show more of it: until both stay.
+std::vector<std::size_t> find_splits(Values values, const ChangePoints& options, std::size_t least) {
+    const std::vector<Split> splits = splits_of(values, least);
+    const double independent = threshold_of(values.size(), options.false_alarm_share);
+    double correlation = 0;
+    for (int round = 0;; ++round) {
+        std::vector<std::size_t> taken =
+            select(splits, independent * std::sqrt((1 + correlation) / (1 - correlation)), least);
+        settle(values, taken, least);
+        const double seen = correlation_of(values, taken);
+        if (taken.empty() || seen <= correlation || round == 8) return taken;
+        correlation = seen;
+    }
+}
+
 Result<ChangePoint> describe(Values values, std::size_t from, std::size_t at, std::size_t to) {
     const Values before = values.subspan(from, at - from);
     const Values after = values.subspan(at, to - at);
@@ -155,11 +176,7 @@ Result<std::vector<ChangePoint>> change_points(Values values, const ChangePoints
     PILLION_TRY(check(values, change_points_values_min, "a search for changes"));
     if (!(options.minimum_effect >= 0)) PILLION_TRY(check_between(options.minimum_effect, 0, 1, "a minimum effect"));
     const std::size_t least = std::max<std::size_t>(options.stretch_min, 2);
-    const double correlation = correlation_of(values);
-    const double threshold =
-        threshold_of(values.size(), options.false_alarm_share) * std::sqrt((1 + correlation) / (1 - correlation));
-    std::vector<std::size_t> taken = select(splits_of(values, least), threshold, least);
-    settle(values, taken, least);
+    std::vector<std::size_t> taken = find_splits(values, options, least);
     // The least of the changes goes, until all that are left matter.
     while (true) {
         std::vector<ChangePoint> changes;
