@@ -7,9 +7,9 @@
 
 namespace pillion {
 
-// 0 of nothing.
+// 0 of nothing or of what is no number.
 double median_of(std::vector<double> values);
-// The value below which this share lies, by linear interpolation; 0 of nothing.
+// The value below which this share lies, by linear interpolation; 0 of nothing or of what is no number.
 double quantile_of(std::vector<double> values, double share);
 // How far a value stands out: 0.6745 (value - median) / MAD. The deviation counts at least 1 % of the median, so that
 // starts that were alike to the microsecond do not make an outlier of every other.
