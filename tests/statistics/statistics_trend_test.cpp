@@ -96,3 +96,20 @@ TEST_CASE("smoothing follows, and refuses weights that are none", "[statistics]"
     CHECK_FALSE(smoothed(std::vector<double>{1}, 0));
     CHECK_FALSE(smoothed(std::vector<double>{1}, std::numeric_limits<double>::quiet_NaN()));
 }
+
+TEST_CASE("correlated noise has no changes, and a change is not taken for correlation", "[statistics]") {
+    int wrong = 0;
+    int found = 0;
+    for (unsigned seed = 0; seed < 100; ++seed) {
+        std::vector<double> values = noise(300, 0.8, seed);
+        for (double& value : values) value = 100 + 10 * value;
+        wrong += !change_points(values).value().empty();
+        values = noise(40, 0, seed);
+        for (std::size_t index = 0; index < values.size(); ++index)
+            values[index] = (100 + 3 * values[index]) * (index < 25 ? 1 : 1.1);
+        const auto changes = change_points(values).value();
+        found += changes.size() == 1 && changes[0].index >= 23 && changes[0].index <= 27;
+    }
+    CHECK(wrong <= 5);
+    CHECK(found >= 90);
+}
