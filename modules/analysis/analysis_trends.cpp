@@ -60,6 +60,25 @@ std::optional<SeriesTrend> trend_of(const SeriesCourse& course) {
     return trend;
 }
 
+std::vector<double> values_of(const SeriesCourse& course) {
+    std::vector<double> values;
+    for (const SeriesPoint& point : course.points) values.push_back(point.value);
+    return values;
+}
+
+std::vector<statistics::ChangePoint> changes_of(const SeriesCourse& course) {
+    return statistics::change_points(values_of(course), {.minimum_effect = change_share_min, .false_alarm_share = 0.01})
+        .value_or(std::vector<statistics::ChangePoint>{});
+}
+
+// The first values on a new level are no anomalies: the change is told already.
+bool begins_level(const AnomalyPoint& point, const std::vector<statistics::ChangePoint>& changes) {
+    return std::ranges::any_of(changes, [&](const statistics::ChangePoint& change) {
+        return point.index + 2 >= change.index && point.index <= change.index + 8 &&
+               std::abs(point.value - change.after) < std::abs(change.after - change.before) / 2;
+    });
+}
+
 } // namespace
 
 Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
@@ -75,13 +94,7 @@ Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
 Result<std::vector<SeriesChange>> Analysis::changes(const AnalysisRange& range) {
     std::vector<SeriesChange> changes;
     for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
-        std::vector<double> values;
-        for (const SeriesPoint& point : course.points) values.push_back(point.value);
-        if (values.size() < statistics::change_points_values_min) continue;
-        const auto found =
-            statistics::change_points(values, {.minimum_effect = change_share_min, .false_alarm_share = 0.01});
-        if (!found) continue;
-        for (const statistics::ChangePoint& change : *found)
+        for (const statistics::ChangePoint& change : changes_of(course))
             changes.push_back({.metric = course.metric,
                                .labels = course.labels,
                                .unit = course.unit,
@@ -99,9 +112,11 @@ Result<std::vector<SeriesAnomaly>> Analysis::anomalies(const AnalysisRange& rang
     std::vector<SeriesAnomaly> anomalies;
     for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
         const auto found = find_anomalies(course.points);
-        if (!found) continue;
+        if (!found || found->empty()) continue;
+        const std::vector<statistics::ChangePoint> known = changes_of(course);
         std::size_t next = 0;
         for (const AnomalyPoint& point : *found) {
+            if (begins_level(point, known)) continue;
             const bool goes_on = next != 0 && point.index == next;
             next = point.index + 1;
             if (goes_on) {

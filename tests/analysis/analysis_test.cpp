@@ -93,6 +93,7 @@ TEST_CASE("an hour's report names what leaks, what is short and what changed", "
     CHECK_FALSE(names(report.trends, "system.memory.utilization"));
     REQUIRE(names(report.changes, "rpc.server.duration"));
     REQUIRE(names(report.anomalies, "app.quiet"));
+    CHECK_FALSE(names(report.anomalies, "rpc.server.duration"));
     CHECK(report.hotPaths.front().name == "files/tools/list");
     CHECK(report.hotPaths.front().share == 1);
     CHECK(std::ranges::find(report.hotPaths, "cache.get", &HotPath::name)->share == Approx(0.75));
