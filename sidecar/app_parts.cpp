@@ -88,6 +88,7 @@ BackendControl AppParts::backend_control() {
 // A component of kind `backend` follows its backend, which calls may wake and idleness puts to sleep.
 void AppParts::on_backend_change(const BackendChange& change) {
     host_.hub.publish(backends_changed_event, change);
+    host_.on_backend_changed(change);
     if (!components_ || !components_->find(change.backend)) return;
     if (change.state == BackendState::asleep)
         backend_runner_->ended(change.backend, ComponentEnd::slept, change.reason);

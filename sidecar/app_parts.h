@@ -37,7 +37,9 @@ class AppParts {
         BufferPool& buffers;
         std::string data_directory;
         std::string version;
-        std::function<void(const ComponentChange&)> on_component_changed; // on the io thread; must not block
+        // On the io thread; must not block.
+        std::function<void(const ComponentChange&)> on_component_changed;
+        std::function<void(const BackendChange&)> on_backend_changed;
     };
     AppParts(const Host& host, const AppPartsConfig& config);
     ~AppParts();

@@ -37,6 +37,13 @@ double ratio(std::uint64_t part, std::uint64_t rest) {
 
 } // namespace
 
+std::vector<std::string> program_options(const ApplicationOptions& options) {
+    std::vector<std::string> words{"--data-dir", options.data_directory};
+    if (options.config.file) words.insert(words.end(), {"--config", *options.config.file});
+    for (const std::string& value : options.config.set) words.insert(words.end(), {"--set", value});
+    return words;
+}
+
 Result<std::unique_ptr<Application>> Application::create(const ApplicationOptions& options, int output) {
     std::unique_ptr<Application> application(new Application);
     Application& self = *application;
@@ -51,7 +58,10 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
         config_section<check_redis_config>("redis", self.cache_config_.redis),
         config_section<check_postgres_config>("postgres", self.cache_config_.postgres),
         config_section("encryption", self.cache_config_.encryption),
-        config_section<check_cdn_config>("cdn", self.cache_config_.cdn)});
+        config_section<check_cdn_config>("cdn", self.cache_config_.cdn),
+        config_section("monitoring", self.monitoring_config_.monitor),
+        config_section<check_alerts_config>("alerts", self.monitoring_config_.alerts),
+        config_section<check_suggestions_config>("suggestions", self.suggestions_config_)});
     PILLION_TRY(self.configuration_->load(options.config));
     PILLION_TRY(install_logging(self.log_config_));
     self.compose(options, output);
@@ -65,8 +75,12 @@ Result<std::unique_ptr<Application>> Application::create(const ApplicationOption
 Application::~Application() {
     end();
     if (io_) io_->stop();
+    benchmarks_.reset();
+    suggestions_.reset();
+    monitoring_.reset();
     parts_.reset();
     dispatcher_.reset();
+    profiler_.reset(); // requests were traced into it
     if (outbox_) outbox_->stop();
 }
 
@@ -75,6 +89,10 @@ void Application::end() {
     if (has_ended_) return;
     has_ended_ = true;
     if (memory_) memory_->stop();
+    if (Profiler* const profiler = profiler_.find()) profiler->end();
+    if (BenchmarkParts* const benchmarks = benchmarks_.find()) benchmarks->stop();
+    if (SuggestionParts* const suggestions = suggestions_.find()) suggestions->stop();
+    if (MonitoringParts* const monitoring = monitoring_.find()) monitoring->stop();
     if (AppParts* const parts = parts_.find()) parts->stop(ipc_config_.shutdownMs);
     if (MetricsParts* const series = series_.find()) series->stop();
     if (CacheParts* const cache = cache_.find()) cache->stop();
@@ -97,13 +115,17 @@ void Application::compose(const ApplicationOptions& options, int output) {
                         .on_drained = [this] { hub_->on_drained(); }});
 
     state_ = std::make_unique<Store>(StoreOptions{.path = data_directory_ + "/state.db"}, clock);
+    state_->on_damaged([this](const StoreDamage& damage) { heed(trouble_alert(damage)); });
     prepare_parts(options);
+    prepare_insight(options);
     dispatcher_->set_response_handler([this](const Message& message) {
         AppParts* const parts = parts_.find();
         return parts != nullptr && parts->take_response(message);
     });
     metrics_ = std::make_unique<Metrics>(clock, methods_, *memory_, [this] { return readings(); });
-    metrics_->set_sources(sources_.blocks());
+    MetricsSources blocks = sources_.blocks();
+    blocks.resources = [this] { return monitoring_.get().resources(); };
+    metrics_->set_sources(std::move(blocks));
     declare_events();
     connect_memory();
     add_methods();
@@ -111,23 +133,25 @@ void Application::compose(const ApplicationOptions& options, int output) {
 
 void Application::prepare_parts(const ApplicationOptions& options) {
     parts_.set([this] {
-        auto parts =
-            std::make_unique<AppParts>(AppParts::Host{.io = *io_,
-                                                      .clock = system_clock(),
-                                                      .memory = *memory_,
-                                                      .state = *state_,
-                                                      .hub = *hub_,
-                                                      .outbox = *outbox_,
-                                                      .frames = frames_,
-                                                      .buffers = pools_.buffers,
-                                                      .data_directory = data_directory_,
-                                                      .version = PILLION_VERSION,
-                                                      .on_component_changed =
-                                                          [this](const ComponentChange& change) {
-                                                              if (MetricsParts* const found = series_.find())
-                                                                  observe_component_change(change, found->series());
-                                                          }},
-                                       parts_config_);
+        auto parts = std::make_unique<AppParts>(
+            AppParts::Host{.io = *io_,
+                           .clock = system_clock(),
+                           .memory = *memory_,
+                           .state = *state_,
+                           .hub = *hub_,
+                           .outbox = *outbox_,
+                           .frames = frames_,
+                           .buffers = pools_.buffers,
+                           .data_directory = data_directory_,
+                           .version = PILLION_VERSION,
+                           .on_component_changed =
+                               [this](const ComponentChange& change) {
+                                   heed(trouble_alert(change));
+                                   if (MetricsParts* const found = series_.find())
+                                       observe_component_change(change, found->series());
+                               },
+                           .on_backend_changed = [this](const BackendChange& change) { heed(trouble_alert(change)); }},
+            parts_config_);
         if (components_are_watched_.load()) parts->components().set_listened(true);
         return parts;
     });
@@ -138,20 +162,85 @@ void Application::prepare_parts(const ApplicationOptions& options) {
                                                                  .metrics = *metrics_,
                                                                  .sources = sources_,
                                                                  .buffers = pools_.buffers,
-                                                                 .version = PILLION_VERSION});
+                                                                 .version = PILLION_VERSION,
+                                                                 .monitored = MonitoringParts::series()});
     });
     cache_.set([this, app = options.app_id] {
-        return std::make_unique<CacheParts>(CacheParts::Host{.io = *io_,
-                                                             .clock = system_clock(),
-                                                             .memory = *memory_,
-                                                             .state = *state_,
-                                                             .hub = *hub_,
-                                                             .dispatcher = *dispatcher_,
-                                                             .data_directory = data_directory_,
-                                                             .app = app,
-                                                             .version = PILLION_VERSION},
-                                            cache_config_);
+        return std::make_unique<CacheParts>(
+            CacheParts::Host{.io = *io_,
+                             .clock = system_clock(),
+                             .memory = *memory_,
+                             .state = *state_,
+                             .hub = *hub_,
+                             .dispatcher = *dispatcher_,
+                             .data_directory = data_directory_,
+                             .app = app,
+                             .version = PILLION_VERSION,
+                             .on_trouble = [this](const CacheTrouble& trouble) { heed(trouble_alert(trouble)); }},
+            cache_config_);
     });
+}
+
+// What looks at all the others.
+void Application::prepare_insight(const ApplicationOptions& options) {
+    monitoring_.set([this] {
+        return std::make_unique<MonitoringParts>(MonitoringParts::Host{.io = *io_,
+                                                                       .clock = system_clock(),
+                                                                       .state = *state_,
+                                                                       .hub = *hub_,
+                                                                       .methods = methods_,
+                                                                       .series = series_,
+                                                                       .parts = parts_,
+                                                                       .data_directory = data_directory_},
+                                                 monitoring_config_);
+    });
+    suggestions_.set([this] {
+        return std::make_unique<SuggestionParts>(
+            SuggestionParts::Host{.io = *io_,
+                                  .clock = system_clock(),
+                                  .state = *state_,
+                                  .hub = *hub_,
+                                  .memory = *memory_,
+                                  .metrics = *metrics_,
+                                  .dispatcher = *dispatcher_,
+                                  .series = series_,
+                                  .parts = parts_,
+                                  .cache = cache_,
+                                  .set_monitored = [this](bool wanted) { want_watched("suggestions", wanted); },
+                                  .started_ns = started_ns_},
+            suggestions_config_);
+    });
+    benchmarks_.set([this, words = program_options(options)] {
+        return std::make_unique<BenchmarkParts>(
+            BenchmarkParts::Host{.io = *io_,
+                                 .clock = system_clock(),
+                                 .state = *state_,
+                                 .hub = *hub_,
+                                 .dispatcher = *dispatcher_,
+                                 .data_directory = data_directory_,
+                                 .version = PILLION_VERSION,
+                                 .program_options = words,
+                                 .has_components = !parts_config_.components.empty(),
+                                 .is_idle = {},
+                                 .is_on_mains = {}});
+    });
+    profiler_.set([this] {
+        return std::make_unique<Profiler>(
+            Profiler::Host{.timers = *io_,
+                           .clock = system_clock(),
+                           .set_trace = [this](TraceSink* sink) { dispatcher_->set_trace(sink); },
+                           .method_times = [this] { return method_times(methods_); }});
+    });
+}
+
+// Trouble is met on all kinds of threads, with all kinds of locks held: it is told from the io thread.
+void Application::heed(TroubleAlert trouble) {
+    if (!trouble.raise && (trouble.resolve.empty() || monitoring_.find() == nullptr)) return;
+    io_->post([this, trouble = std::move(trouble)] { monitoring_.get().heed(trouble); });
+}
+
+void Application::want_watched(std::string_view topic, bool is_wanted) {
+    if (is_wanted || monitoring_.find() != nullptr) monitoring_.get().set_wanted(topic, is_wanted);
 }
 
 void Application::declare_events() {
@@ -162,6 +251,11 @@ void Application::declare_events() {
     hub_->declare(memory_pressure_event);
     AppParts::declare_events(*hub_);
     CacheParts::declare_events(*hub_);
+    MonitoringParts::declare_events(*hub_);
+    SuggestionParts::declare_events(*hub_);
+    BenchmarkParts::declare_events(*hub_);
+    for (const char* const topic : {"monitor", "alerts"})
+        hub_->on_interest(topic, [this, topic](bool wanted) { want_watched(topic, wanted); });
     hub_->on_interest("metrics", [this](bool wanted) { series_.get().set_subscribed(wanted); });
     hub_->on_interest("components", [this](bool wanted) {
         components_are_watched_ = wanted;
@@ -188,6 +282,9 @@ void Application::connect_memory() {
         if (CacheParts* const cache = cache_.find(); cache != nullptr && section == "cache")
             if (const auto configured = cache->cache().configure(cache_config_.cache); !configured) std::abort();
         if (section == "log") set_log_level(log_config_.level);
+        if (section == "monitoring" || section == "alerts") monitoring_.get().configure(monitoring_config_);
+        if (section == "suggestions" && (suggestions_config_.automatic || suggestions_.find() != nullptr))
+            suggestions_.get().configure(suggestions_config_);
     });
 }
 
@@ -233,6 +330,10 @@ void Application::add_methods() {
     methods_.add_later([this] { return memory_methods(*memory_); });
     methods_.add_later([this] { return metrics_methods(*metrics_); });
     methods_.add_later([this] { return series_.get().methods(); });
+    methods_.add_later([this] { return monitoring_.get().methods(); });
+    methods_.add_later([this] { return suggestions_.get().methods(); });
+    methods_.add_later([this] { return benchmarks_.get().methods(); });
+    methods_.add_later([this] { return profiler_methods(profiler_.get(), data_directory_); });
 }
 
 std::string Application::openrpc() const { return openrpc_document(methods_, events(), PILLION_VERSION); }
@@ -248,7 +349,8 @@ InitializeResult Application::describe() const {
                        .inFlightBytesMax = ipc_config_.inFlightBytesMax,
                        .outboxBytesMax = limits::outbox_bytes},
             .methods = static_cast<std::int64_t>(methods_.names()),
-            .features = {"memory", "metrics", "responseCache", "events", "components", "startup", "backends", "cache"},
+            .features = {"memory", "metrics", "responseCache", "events", "components", "startup", "backends", "cache",
+                         "monitor", "alerts", "analysis", "suggestions", "benchmarks", "profiler"},
             .dataDirectory = data_directory_};
 }
 
@@ -302,6 +404,9 @@ int Application::serve(int input) {
                    .shutdown_ms = ipc_config_.shutdownMs});
     metrics_->mark_ready();
     if (AppParts* const parts = parts_.find()) parts->begin();
+    if (monitoring_config_.monitor.enabled || !monitoring_config_.alerts.rules.empty()) monitoring_.get();
+    if (suggestions_config_.automatic) suggestions_.get().begin();
+    if (BenchmarkParts::has_schedule(data_directory_)) benchmarks_.get().begin();
     // What was hottest in the last run comes back.
     if (CacheParts::has_something_to_bring_back(data_directory_, cache_config_)) cache_.get().begin();
     const bool in_good_order = server.run();

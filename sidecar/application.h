@@ -11,15 +11,19 @@
 #include "ipc/server.h"
 #include "modules/memory/memory_rpc.h"
 #include "modules/metrics/metrics_rpc.h"
+#include "modules/profiler/profiler_rpc.h"
 #include "modules/storage/storage.h"
 #include "sidecar/app_parts.h"
+#include "sidecar/benchmark_parts.h"
 #include "sidecar/cache_parts.h"
 #include "sidecar/config.h"
 #include "sidecar/lazy.h"
 #include "sidecar/logging.h"
 #include "sidecar/metric_sources.h"
 #include "sidecar/metrics_parts.h"
+#include "sidecar/monitoring_parts.h"
 #include "sidecar/status_rpc.h"
+#include "sidecar/suggestion_parts.h"
 
 #include <memory>
 #include <string>
@@ -32,6 +36,9 @@ struct ApplicationOptions {
     std::string app_id = "pillion";
     Framing framing = Framing::automatic;
 };
+
+// What another process of this program is to be started with, to have the same configuration and data.
+std::vector<std::string> program_options(const ApplicationOptions& options);
 
 class Application {
   public:
@@ -59,6 +66,9 @@ class Application {
     void declare_events();
     void connect_memory();
     void prepare_parts(const ApplicationOptions& options);
+    void prepare_insight(const ApplicationOptions& options);
+    void heed(TroubleAlert trouble);
+    void want_watched(std::string_view topic, bool is_wanted);
     IpcReadings readings() const;
     InitializeResult describe() const;
     StatusResult status() const;
@@ -69,6 +79,8 @@ class Application {
     LogConfig log_config_{};
     AppPartsConfig parts_config_{};
     CachePartsConfig cache_config_{};
+    MonitoringConfig monitoring_config_{};
+    SuggestionsConfig suggestions_config_{};
     std::unique_ptr<Configuration> configuration_;
     std::string data_directory_;
     Framing framing_ = Framing::automatic;
@@ -89,7 +101,11 @@ class Application {
     Lazy<AppParts> parts_;
     std::unique_ptr<Dispatcher> dispatcher_;
     Lazy<CacheParts> cache_; // loads by the dispatcher
-    MetricSources sources_{parts_, cache_};
+    MetricSources sources_{state_, parts_, cache_};
+    Lazy<MonitoringParts> monitoring_;
+    Lazy<SuggestionParts> suggestions_;
+    Lazy<BenchmarkParts> benchmarks_;
+    Lazy<Profiler> profiler_;
 };
 
 } // namespace pillion

@@ -68,12 +68,6 @@ class Bench {
         Benchmarks::add_schema(state);
         return state;
     }
-    static std::vector<std::string> program_options(const ApplicationOptions& options) {
-        std::vector<std::string> words{"--data-dir", options.data_directory};
-        if (options.config.file) words.insert(words.end(), {"--config", *options.config.file});
-        for (const std::string& value : options.config.set) words.insert(words.end(), {"--set", value});
-        return words;
-    }
 
     Io io_;
     Store state_;

@@ -32,14 +32,15 @@ CacheParts::CacheParts(const Host& host, const CachePartsConfig& config)
     cache_->on_invalidated([this](const CacheNotice& notice) {
         host_.hub.publish(cache_invalidated_event, cache_invalidated_payload(notice));
     });
-    cache_->on_trouble([this](const CacheTrouble& trouble) {
+    const auto tell = [this](const CacheTrouble& trouble) {
         host_.hub.publish(cache_trouble_event, cache_trouble_payload(trouble));
-    });
-    disk_file_.on_damaged([this](const StoreDamage& damage) {
-        host_.hub.publish(cache_trouble_event,
-                          cache_trouble_payload({.kind = "damaged",
-                                                 .where = damage.path,
-                                                 .detail = damage.reason + "; set aside as " + damage.set_aside}));
+        host_.on_trouble(trouble);
+    };
+    cache_->on_trouble(tell);
+    disk_file_.on_damaged([tell](const StoreDamage& damage) {
+        CacheTrouble trouble{.kind = "damaged", .where = damage.path};
+        trouble.detail = damage.reason + "; set aside as " + damage.set_aside;
+        tell(trouble);
     });
     connect_memory();
     if (const auto configured = cache_->configure(config.cache); !configured) std::abort(); // it was checked

@@ -65,6 +65,7 @@ class CacheParts {
         std::string data_directory;
         std::string app;
         std::string version;
+        std::function<void(const CacheTrouble&)> on_trouble; // any thread; must not block
     };
     CacheParts(const Host& host, const CachePartsConfig& config);
     ~CacheParts();

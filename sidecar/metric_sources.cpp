@@ -10,7 +10,10 @@ namespace {
 constexpr std::string_view first_interaction = "first interaction";
 
 constexpr SeriesSpec storage_bytes{"pillion.storage.bytes", "Size of a database file.", "By", SeriesKind::gauge};
-constexpr SeriesSpec own_specs[] = {storage_bytes};
+constexpr SeriesSpec write_duration{"pillion.storage.write.duration",
+                                    "From taking a group of writes to its commit, by database.", "s",
+                                    SeriesKind::histogram};
+constexpr SeriesSpec own_specs[] = {storage_bytes, write_duration};
 
 double ratio(std::uint64_t part, std::uint64_t rest) {
     return part + rest == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest);
@@ -33,12 +36,19 @@ void MetricSources::read(Series& series) {
         read_components_series(parts->components(), series);
         backends_.read(parts->backends(), series);
     }
+    read_store(*state_, "state.db", state_writes_, series);
     if (CacheParts* const cache = cache_.find()) {
         read_cache_series(cache->cache(), series);
-        if (const StoreStats file = cache->disk_file().stats(); file.is_open)
-            static_cast<void>(
-                series.observe(storage_bytes, {{"database", "cache.db"}}, static_cast<double>(file.file_bytes)));
+        read_store(cache->disk_file(), "cache.db", cache_writes_, series);
     }
+}
+
+void MetricSources::read_store(const Store& store, const char* name, HistogramSteps& writes, Series& series) {
+    const StoreStats file = store.stats();
+    if (!file.is_open) return;
+    const SeriesLabels labels{{"database", name}};
+    static_cast<void>(series.observe(storage_bytes, labels, static_cast<double>(file.file_bytes)));
+    static_cast<void>(writes.observe(series, write_duration, labels, histogram_counts(&store.write_ns()), 1e-9));
 }
 
 void MetricSources::read_startup(MetricsStartup& startup) const {

@@ -15,8 +15,9 @@ namespace pillion {
 
 class MetricSources {
   public:
-    // Both outlive the sources.
-    MetricSources(const Lazy<AppParts>& parts, const Lazy<CacheParts>& cache) : parts_(parts), cache_(cache) {}
+    // All outlive the sources.
+    MetricSources(const std::unique_ptr<Store>& state, const Lazy<AppParts>& parts, const Lazy<CacheParts>& cache)
+        : state_(state), parts_(parts), cache_(cache) {}
 
     // The blocks of metrics.snapshot; `resources` is the monitor's.
     MetricsSources blocks();
@@ -26,13 +27,16 @@ class MetricSources {
     static std::vector<std::span<const SeriesSpec>> series();
 
   private:
+    static void read_store(const Store& store, const char* name, HistogramSteps& writes, Series& series);
     void read_startup(MetricsStartup& startup) const;
     std::optional<MetricsCache> cache() const;
     std::optional<MetricsLazyLoading> lazy_loading() const;
 
+    const std::unique_ptr<Store>& state_;
     const Lazy<AppParts>& parts_;
     const Lazy<CacheParts>& cache_;
     BackendsSampler backends_;
+    HistogramSteps state_writes_, cache_writes_;
 };
 
 } // namespace pillion

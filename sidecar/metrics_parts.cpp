@@ -22,6 +22,7 @@ MetricsParts::MetricsParts(const Host& host)
 
 std::vector<Method> MetricsParts::methods() {
     std::vector<std::span<const SeriesSpec>> declared = MetricSources::series();
+    declared.push_back(host_.monitored);
     declared.push_back(metrics_series());
     std::vector<Method> methods = series_methods(series_, declared);
     std::ranges::move(metrics_export_methods(host_.metrics, series_, sampler_, host_.buffers, host_.version),

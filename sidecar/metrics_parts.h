@@ -23,6 +23,7 @@ class MetricsParts {
         MetricSources& sources;
         BufferPool& buffers;
         std::string version;
+        std::span<const SeriesSpec> monitored; // the series of the monitor, for the reference
     };
     explicit MetricsParts(const Host& host);
 

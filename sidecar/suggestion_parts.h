@@ -39,6 +39,10 @@ class SuggestionParts {
 
     static void declare_events(EventHub& hub);
     std::vector<Method> methods();
+    void configure(const SuggestionsConfig& config) {
+        suggestions_.configure(config);
+        suggestions_.begin();
+    }
     // Serving begins.
     void begin() { suggestions_.begin(); }
     // Before anything that is acted on stops, and the series.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "modules/backends/backends.h"
-#include "modules/series/histogram_steps.h"
+#include "modules/series/series.h"
 
 #include <map>
 #include <span>

@@ -2,6 +2,7 @@
 // cost is the reading thread's processor time, taken around each reading.
 #include "modules/metrics/metrics_sampler.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace pillion {
@@ -32,9 +33,12 @@ constexpr SeriesSpec series_bytes{"pillion.series.bytes", "Memory of the time se
 constexpr SeriesSpec series_refused{"pillion.series.refused", "Values refused or put together for a limit.", "{value}",
                                     SeriesKind::counter};
 
-constexpr SeriesSpec all_specs[] = {cpu_time,   memory_usage, duration,     queue_wait,    queue_depth,
-                                    in_flight,  bytes_out,    cache_bytes,  cache_hits,    cache_misses,
-                                    pool_bytes, monitor_cost, series_bytes, series_refused};
+constexpr SeriesSpec loop_delay{"pillion.event_loop.delay", "By how much timers and child processes are served late.",
+                                "s", SeriesKind::gauge};
+
+constexpr SeriesSpec all_specs[] = {loop_delay,   cpu_time,   memory_usage, duration,     queue_wait,
+                                    queue_depth,  in_flight,  bytes_out,    cache_bytes,  cache_hits,
+                                    cache_misses, pool_bytes, monitor_cost, series_bytes, series_refused};
 
 // As the monitor labels the processes it looks at.
 SeriesLabels own_labels() { return {{"role", "self"}, {"process", "pillion"}}; }
@@ -71,7 +75,7 @@ void MetricsSampler::set_wanted(std::string_view who, bool is_wanted) {
         cost_ = 0;
     } else if (!wanted_by_.empty() && !is_armed_ && !is_stopped_) {
         is_armed_ = true;
-        timer_ = host_.timers.after_ms(0, [this] { tick(); });
+        arm(0);
     }
 }
 
@@ -92,13 +96,21 @@ void MetricsSampler::stop() {
     is_armed_ = false;
 }
 
-void MetricsSampler::tick() {
+// mutex_ is held.
+void MetricsSampler::arm(std::int64_t delay_ms) {
+    const std::int64_t due_ns = host_.clock.now_ns() + delay_ms * 1'000'000;
+    timer_ = host_.timers.after_ms(delay_ms, [this, due_ns] { tick(due_ns); });
+}
+
+void MetricsSampler::tick(std::int64_t due_ns) {
     {
+        const double late_s = static_cast<double>(std::max<std::int64_t>(0, host_.clock.now_ns() - due_ns)) / 1e9;
+        static_cast<void>(host_.series.observe(loop_delay, {}, late_s));
         const std::lock_guard lock(read_mutex_);
         read();
     }
     const std::lock_guard lock(mutex_);
-    if (is_armed_) timer_ = host_.timers.after_ms(interval_ms, [this] { tick(); });
+    if (is_armed_) arm(interval_ms);
 }
 
 void MetricsSampler::read_now() {

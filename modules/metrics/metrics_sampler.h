@@ -5,7 +5,6 @@
 #pragma once
 
 #include "modules/metrics/metrics.h"
-#include "modules/series/histogram_steps.h"
 #include "modules/series/series.h"
 
 #include <set>
@@ -44,7 +43,8 @@ class MetricsSampler {
     void stop();
 
   private:
-    void tick();
+    void arm(std::int64_t delay_ms);
+    void tick(std::int64_t due_ns);
     void read();
     void read_wire();
     void read_process();

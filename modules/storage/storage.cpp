@@ -239,9 +239,11 @@ void Store::run() {
 
 void Store::commit(std::vector<Queued>& group) {
     std::vector<Result<void>> results(group.size());
+    const std::int64_t began_ns = clock_.now_ns();
     if (const auto done = run_group(group, results); !done)
         for (Result<void>& result : results)
             if (result) result = done;
+    write_ns_.record_as_only_writer(static_cast<std::uint64_t>(std::max<std::int64_t>(0, clock_.now_ns() - began_ns)));
     std::size_t failed = 0;
     for (const Result<void>& result : results) failed += result ? 0 : 1;
     const bool met_damage = std::ranges::any_of(

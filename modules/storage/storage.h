@@ -12,6 +12,7 @@
 #pragma once
 
 #include "ipc/base/clock.h"
+#include "ipc/base/metric.h"
 #include "modules/storage/database.h"
 
 #include <condition_variable>
@@ -88,6 +89,8 @@ class Store {
     void stop();
 
     StoreStats stats() const;
+    // How long groups of writes took, in nanoseconds, commits among it.
+    const Histogram& write_ns() const { return write_ns_; }
     const std::string& path() const { return options_.path; }
 
   private:
@@ -108,6 +111,7 @@ class Store {
     const Clock& clock_;
     std::vector<std::pair<std::string, std::vector<const char*>>> schemas_; // guarded by mutex_
     std::function<void(const StoreDamage&)> damaged_;                       // constant after composition
+    Histogram write_ns_;
 
     mutable std::mutex mutex_; // guards what follows
     std::condition_variable changed_;

@@ -1,4 +1,4 @@
-#include "modules/series/histogram_steps.h"
+#include "modules/series/series.h"
 
 namespace pillion {
 

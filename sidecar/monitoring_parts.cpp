@@ -1,0 +1,258 @@
+#include "sidecar/monitoring_parts.h"
+
+#include "ipc/base/log.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace pillion {
+
+namespace {
+
+Store& with_tables(Store& state) {
+    Alerts::add_schema(state);
+    return state;
+}
+
+SeriesSpec spec_of(const MonitorSeries& series) {
+    return {.name = series.name,
+            .help = series.help,
+            .unit = series.unit,
+            .kind = series.kind == MonitorSeriesKind::counter ? SeriesKind::counter : SeriesKind::gauge};
+}
+
+std::vector<HotPath> method_paths(const MethodTable& methods) {
+    std::vector<HotPath> paths;
+    double total_ms = 0;
+    for (const auto& method : methods.all()) {
+        const HistogramSummary latency = method->stats->latency_ns.summary();
+        if (latency.count == 0) continue;
+        const double sum_ms = static_cast<double>(latency.sum) / 1e6;
+        paths.push_back({.kind = "method",
+                         .name = std::string(method->name),
+                         .count = latency.count,
+                         .totalMs = sum_ms,
+                         .meanMs = latency.mean() / 1e6,
+                         .p95Ms = static_cast<double>(latency.p95) / 1e6});
+        total_ms += sum_ms;
+    }
+    for (HotPath& path : paths) path.share = total_ms > 0 ? path.totalMs / total_ms : 0;
+    return paths;
+}
+
+// The same methods; `before` is called ahead of each.
+std::vector<Method> preceded(std::vector<Method> methods, const std::function<void()>& before) {
+    for (Method& method : methods) {
+        if (method.run)
+            method.run = [before, run = std::move(method.run)](Call& call, Buffer& out) {
+                before();
+                return run(call, out);
+            };
+        if (method.start)
+            method.start = [before, start = std::move(method.start)](CallPtr call) {
+                before();
+                start(std::move(call));
+            };
+    }
+    return methods;
+}
+
+std::string leak_key(const Leak& leak) {
+    return "memory.leak/" + (leak.component.empty() ? std::string() : leak.component + "/") + leak.process;
+}
+
+AlertNotice notice_of(const Leak& leak) {
+    const std::string who = leak.component.empty() ? leak.process : leak.component;
+    AlertNotice notice{.key = leak_key(leak),
+                       .level = AlertLevel::warning,
+                       .title = who + " leaks memory",
+                       .detail = describe(leak),
+                       .labels = {{"process", leak.process}, {"role", leak.role}},
+                       .advice = leak.component.empty()
+                                     ? "analysis.leaks has the figures"
+                                     : "components.restart gives the memory back; analysis.leaks has the figures"};
+    if (!leak.component.empty()) notice.labels["component"] = leak.component;
+    return notice;
+}
+
+} // namespace
+
+std::span<const SeriesSpec> MonitoringParts::series() {
+    static const std::vector<SeriesSpec> specs = [] {
+        std::vector<SeriesSpec> all;
+        std::ranges::transform(monitor_series(), std::back_inserter(all), spec_of);
+        return all;
+    }();
+    return specs;
+}
+
+MonitoringParts::MonitoringParts(const Host& host, const MonitoringConfig& config)
+    : host_(host), monitor_(monitor_host()), alerts_(alerts_host(), config.alerts),
+      analysis_({.series = host.series.get().series(),
+                 .hot_paths = [this] { return method_paths(host_.methods); },
+                 .folder = host.data_directory + "/reports"}) {
+    configure(config);
+}
+
+Monitor::Host MonitoringParts::monitor_host() {
+    Series& series = host_.series.get().series();
+    return {.timers = host_.io,
+            .clock = host_.clock,
+            .platform = create_monitor_platform({.folders = {host_.data_directory}}),
+            .component_of = [this](std::int64_t pid) { return component_of(pid); },
+            .sink =
+                [&series](const MonitorSeries& measured, const MonitorLabels& labels, double value) {
+                    static_cast<void>(series.observe(spec_of(measured), labels, value)); // refusals are counted there
+                },
+            .publish = [this](const MonitorSample& sample) { on_sample(sample); },
+            .versions = {{"pillion", PILLION_VERSION}},
+            .run = [this](std::function<void()> reading) { executor_.post(std::move(reading)); }};
+}
+
+Alerts::Host MonitoringParts::alerts_host() {
+    return {
+        .clock = host_.clock,
+        .timers = host_.io,
+        .source = alert_source(host_.series.get().series()),
+        .store = &with_tables(host_.state),
+        .publish = [this](AlertChange change, const Alert& alert) { host_.hub.publish(alert_event(change), alert); },
+        .rule_text = alert_rule_text,
+        .read_rule = read_alert_rule};
+}
+
+void MonitoringParts::declare_events(EventHub& hub) {
+    hub.declare(monitor_sample_event);
+    for (const AlertChange change : {AlertChange::raised, AlertChange::changed, AlertChange::resolved})
+        hub.declare(alert_event(change));
+}
+
+std::vector<Method> MonitoringParts::methods() {
+    std::vector<Method> methods = monitor_methods(monitor_);
+    const auto watch = [this] { set_wanted("asked", true); };
+    std::ranges::move(preceded(alerts_methods(alerts_), watch), std::back_inserter(methods));
+    std::ranges::move(preceded(analysis_methods(analysis_), watch), std::back_inserter(methods));
+    return methods;
+}
+
+void MonitoringParts::configure(const MonitoringConfig& config) {
+    if (const auto configured = alerts_.configure(config.alerts); !configured)
+        log(LogLevel::error, "alerts", configured.error().message); // it was checked
+    monitor_.configure(config.monitor);
+    set_wanted("configuration", config.monitor.enabled);
+}
+
+void MonitoringParts::heed(const TroubleAlert& trouble) {
+    constexpr std::int64_t momentary_ms = 3'600'000;
+    if (!trouble.resolve.empty()) alerts_.resolve(trouble.resolve);
+    if (!trouble.raise) return;
+    alerts_.raise(*trouble.raise);
+    if (trouble.is_momentary)
+        host_.io.after_ms(momentary_ms, [this, key = trouble.raise->key] { alerts_.resolve(key); });
+}
+
+void MonitoringParts::set_wanted(std::string_view who, bool is_wanted) {
+    monitor_.set_wanted(who, is_wanted);
+    set_running(monitor_.status().running);
+}
+
+// monitor.start and .stop change it too: a sample that comes says that it runs, and the look for leaks that it does
+// not.
+void MonitoringParts::on_sample(const MonitorSample& sample) {
+    if (monitor_.status().running) set_running(true);
+    host_.hub.publish(monitor_sample_event, sample);
+}
+
+void MonitoringParts::set_running(bool is_running) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_running_ == is_running || is_stopped_) return;
+        is_running_ = is_running;
+        if (is_running) arm_leaks();
+    }
+    host_.series.get().sampler().set_wanted("monitoring", is_running);
+    alerts_.set_sampled(is_running);
+}
+
+// mutex_ is held.
+void MonitoringParts::arm_leaks() {
+    leaks_timer_ = host_.io.after_ms(leaks_ms, [this] {
+        if (!monitor_.status().running) return set_running(false);
+        executor_.post([this] { look_for_leaks(); });
+    });
+}
+
+void MonitoringParts::look_for_leaks() {
+    if (const auto found = analysis_.leaks()) {
+        std::set<std::string> leaking;
+        for (const Leak& leak : *found) {
+            if (leak.verdict.course != MemoryCourse::leak) continue;
+            alerts_.raise(notice_of(leak));
+            leaking.insert(leak_key(leak));
+        }
+        for (const std::string& key : leaking_)
+            if (!leaking.contains(key)) alerts_.resolve(key);
+        leaking_ = std::move(leaking);
+    }
+    const std::lock_guard lock(mutex_);
+    if (is_running_ && !is_stopped_) arm_leaks();
+}
+
+std::string MonitoringParts::component_of(std::int64_t pid) {
+    constexpr std::int64_t fresh_ns = 500'000'000;
+    AppParts* const parts = host_.parts.find();
+    if (parts == nullptr) return {};
+    const std::lock_guard lock(mutex_);
+    if (const std::int64_t now = host_.clock.now_ns(); components_at_ns_ == 0 || now - components_at_ns_ > fresh_ns) {
+        components_at_ns_ = now;
+        components_.clear();
+        for (const BackendStatus& backend : parts->backends().list())
+            if (backend.pid) components_[*backend.pid] = backend.name;
+        for (const ComponentInfo& component : parts->components().list())
+            if (component.pid) components_[*component.pid] = component.name;
+    }
+    const auto found = components_.find(pid);
+    return found == components_.end() ? std::string() : found->second;
+}
+
+std::optional<MetricsResources> MonitoringParts::resources() const {
+    const auto sample = monitor_.latest();
+    if (!sample) return {};
+    const auto count = [](std::int64_t number) {
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number));
+    };
+    MetricsResources resources{.allocatedBytes = sample->total.memoryBytes,
+                               .cpuPercent = sample->total.cpuPercent,
+                               .openFiles = count(sample->total.descriptors),
+                               .threads = count(sample->total.threads),
+                               .processes = count(sample->total.processes)};
+    std::uint64_t read = 0, written = 0, received = 0, sent = 0;
+    for (const MonitorProcess& process : sample->processes) {
+        if (process.role == MonitorRole::shell) continue;
+        read += process.readBytes.value_or(0);
+        written += process.writtenBytes.value_or(0);
+    }
+    for (const MonitorNetwork& network : sample->system.networks) {
+        if (network.name == "lo") continue;
+        received += network.receivedBytes;
+        sent += network.sentBytes;
+    }
+    resources.diskReadBytes = read;
+    resources.diskWrittenBytes = written;
+    resources.networkReceivedBytes = received;
+    resources.networkSentBytes = sent;
+    return resources;
+}
+
+void MonitoringParts::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_stopped_) return;
+        is_stopped_ = true;
+        if (is_running_) host_.io.cancel(leaks_timer_);
+    }
+    monitor_.close();
+    executor_.stop();
+    alerts_.stop();
+}
+
+} // namespace pillion

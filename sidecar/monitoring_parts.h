@@ -1,0 +1,93 @@
+// The monitor, the alerts and the analysis put together: what is measured is judged by rules, leaks are looked for, and
+// what other parts complain of is raised. A piece of the composition root (application.h), which owns it.
+//
+// Watching (samples, time series, rules, the search for leaks) goes on while somebody is subscribed to `monitor` or
+// `alerts`, after monitor.start, where the configuration says so, and from the first call of alerts.* or analysis.* on.
+// Before that no timer is set and no file open.
+#pragma once
+
+#include "ipc/event_hub.h"
+#include "ipc/io.h"
+#include "modules/alerts/alerts_rpc.h"
+#include "modules/analysis/analysis_rpc.h"
+#include "modules/cache/cache_executor.h"
+#include "modules/components/components.h"
+#include "modules/monitor/monitor_rpc.h"
+#include "sidecar/lazy.h"
+#include "sidecar/metrics_parts.h"
+#include "sidecar/trouble_alerts.h"
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pillion {
+
+struct MonitoringConfig {
+    MonitorConfig monitor{};
+    AlertsConfig alerts{};
+};
+
+class MonitoringParts {
+  public:
+    // All outlive the parts.
+    struct Host {
+        Io& io;
+        const Clock& clock;
+        Store& state;
+        EventHub& hub;
+        const MethodTable& methods;
+        Lazy<MetricsParts>& series;
+        const Lazy<AppParts>& parts;
+        std::string data_directory;
+    };
+    MonitoringParts(const Host& host, const MonitoringConfig& config);
+    ~MonitoringParts() { stop(); }
+    MonitoringParts(const MonitoringParts&) = delete;
+
+    static void declare_events(EventHub& hub);
+    // The series that the monitor makes, for the reference.
+    static std::span<const SeriesSpec> series();
+    std::vector<Method> methods();
+    void configure(const MonitoringConfig& config);
+    // What another part complains of, or no longer does.
+    void heed(const TroubleAlert& trouble);
+    // Somebody wants the machine watched, or no longer does.
+    void set_wanted(std::string_view who, bool is_wanted);
+    // Of the latest sample; empty while there is none.
+    std::optional<MetricsResources> resources() const;
+    Monitor& monitor() { return monitor_; }
+    Alerts& alerts() { return alerts_; }
+    // Before the series, the io thread and the state store stop.
+    void stop();
+
+  private:
+    static constexpr std::int64_t leaks_ms = 20'000;
+
+    Monitor::Host monitor_host();
+    Alerts::Host alerts_host();
+    std::string component_of(std::int64_t pid);
+    void on_sample(const MonitorSample& sample);
+    void set_running(bool is_running);
+    void arm_leaks();
+    void look_for_leaks();
+
+    const Host host_;
+    CacheExecutor executor_; // a thread for readings and the search for leaks, from the first one on
+    Monitor monitor_;
+    Alerts alerts_;
+    Analysis analysis_;
+    std::set<std::string> leaking_{}; // keys of the alerts that stand; of the executor's thread
+
+    std::mutex mutex_; // guards what follows
+    bool is_running_ = false;
+    bool is_stopped_ = false;
+    TimerId leaks_timer_{};
+    std::map<std::int64_t, std::string> components_{}; // by pid, as of components_at_ns_
+    std::int64_t components_at_ns_ = 0;
+};
+
+} // namespace pillion
