@@ -91,9 +91,9 @@ def cmake_lists(call: str, keywords: tuple[str, ...]) -> dict[str, list[str]]:
 
 # The folders whose headers the C library, the kernel or the compiler brings, and their headers without a folder.
 SYSTEM_FOLDERS = {"sys", "linux", "netinet", "arpa", "net", "asm", "mach", "bits"}
-SYSTEM_HEADERS = {"arpa/inet.h", "dirent.h", "dlfcn.h", "emmintrin.h", "execinfo.h", "fcntl.h", "ftw.h", "grp.h", "ifaddrs.h",
-                  "immintrin.h", "link.h", "malloc.h", "netdb.h", "poll.h", "pthread.h", "pty.h", "pwd.h", "sched.h",
-                  "signal.h", "spawn.h", "syslog.h", "termios.h", "time.h", "unistd.h", "wait.h"}
+SYSTEM_HEADERS = {"arpa/inet.h", "cxxabi.h", "dirent.h", "dlfcn.h", "elf.h", "emmintrin.h", "execinfo.h", "fcntl.h", "ftw.h",
+                  "grp.h", "ifaddrs.h", "immintrin.h", "link.h", "malloc.h", "netdb.h", "poll.h", "pthread.h", "pty.h", "pwd.h", "sched.h",
+                  "signal.h", "spawn.h", "syslog.h", "termios.h", "time.h", "ucontext.h", "unistd.h", "wait.h"}
 C_HEADERS = {"assert.h", "ctype.h", "errno.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
              "stdlib.h", "string.h"}
 
