@@ -84,6 +84,12 @@ Application::~Application() {
     if (outbox_) outbox_->stop();
 }
 
+// Calls that may take minutes are answered with what came of them, rather than hold up the end.
+void Application::end_long_calls() {
+    if (BenchmarkParts* const benchmarks = benchmarks_.find()) benchmarks->stop();
+    if (SuggestionParts* const suggestions = suggestions_.find()) suggestions->end_trials();
+}
+
 // Everything that runs ends, in an order in which nothing is missed by what still runs.
 void Application::end() {
     if (has_ended_) return;
@@ -401,7 +407,8 @@ int Application::serve(int input) {
     Server server(input, *dispatcher_, *outbox_, frames_, pools_,
                   {.framing = framing_,
                    .message_bytes_max = static_cast<std::size_t>(ipc_config_.messageBytesMax),
-                   .shutdown_ms = ipc_config_.shutdownMs});
+                   .shutdown_ms = ipc_config_.shutdownMs,
+                   .on_ending = [this] { end_long_calls(); }});
     metrics_->mark_ready();
     if (AppParts* const parts = parts_.find()) parts->begin();
     if (monitoring_config_.monitor.enabled || !monitoring_config_.alerts.rules.empty()) monitoring_.get();

@@ -62,6 +62,7 @@ class Application {
     Application() = default;
     void compose(const ApplicationOptions& options, int output);
     void add_methods();
+    void end_long_calls();
     void end();
     void declare_events();
     void connect_memory();

@@ -87,18 +87,12 @@ std::string duration(double ns) {
     return text.data();
 }
 
-std::string percent(double value) {
-    std::array<char, 48> text{};
-    std::snprintf(text.data(), text.size(), "%+.1f %%", value);
-    return text.data();
-}
+std::string percent(double value) { return formatted("%+.1f %%", value); }
 
 // Half the width of the interval, as a share of the value.
 std::string spread(const std::optional<BenchmarkInterval>& interval, double value) {
     if (!interval || !(value > 0)) return "-";
-    std::array<char, 48> text{};
-    std::snprintf(text.data(), text.size(), "%.1f %%", (interval->high - interval->low) / 2 / value * 100);
-    return text.data();
+    return formatted("%.1f %%", (interval->high - interval->low) / 2 / value * 100);
 }
 
 std::string table_of(const std::vector<BenchmarkResult>& results) {

@@ -72,6 +72,7 @@ Command::Kind kind_of(const CommandDescription& command) {
     if (command.name == "config default") return config_default;
     if (command.name == "completions") return completions;
     if (command.name == "components") return components;
+    if (command.name == "alerts") return alerts;
     if (command.name == "cache simulate") return cache_simulate;
     if (command.name == "bench compare") return bench_compare;
     if (command.name == "bench list") return bench_list;
@@ -136,6 +137,7 @@ Result<void> take_bench(Command& command, const RawValue& raw) {
 Result<void> take(Command& command, const RawValue& raw, std::string& log_level) {
     const auto& [name, value] = raw;
     if (name == "--json") command.as_json = true;
+    if (name == "--all") command.wants_all = true;
     PILLION_TRY(take_bench(command, raw));
     if (command.kind == Command::Kind::cache_simulate) return take_simulate(command, name, value);
     if (name == "--data-dir")

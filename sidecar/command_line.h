@@ -27,6 +27,7 @@ struct Command {
         completions,
         man,
         components,
+        alerts,
         cache_simulate,
         bench,
         bench_compare,
@@ -44,8 +45,9 @@ struct Command {
     std::string method{}; // call
     std::string params{}; // call: JSON, empty if none were given
     SchemaFormat schema_format = SchemaFormat::openrpc;
-    std::string text{};   // version, help, completions, man: what to print on stdout
-    bool as_json = false; // components, cache_simulate, bench...
+    std::string text{};     // version, help, completions, man: what to print on stdout
+    bool as_json = false;   // components, alerts, cache_simulate, bench...
+    bool wants_all = false; // alerts
 
     // cache_simulate
     std::string trace{};

@@ -60,6 +60,12 @@ inline constexpr std::array<OptionDescription, 5> components_options{{
     {"--set", "SECTION.KEY=VALUE", "One configuration value; stronger than the file.", {}, true},
     {"--json", "", "Prints JSON instead of a table."},
 }};
+inline constexpr std::array<OptionDescription, 4> alerts_options{{
+    {"--data-dir", "DIR", "The app's data, where its alerts are kept."},
+    {"--app-id", "ID", "The app; names the data directory."},
+    {"--all", "", "Those that have resolved too."},
+    {"--json", "", "Prints JSON instead of a table."},
+}};
 inline constexpr std::array<OptionDescription, 5> simulate_options{{
     {"--entries", "N,N,...", "Capacities to try: entries, or bytes with --bytes; spread over the trace if left out."},
     {"--policies", "NAME,NAME,...", "Only these policies; all if left out."},
@@ -104,7 +110,7 @@ inline constexpr std::array<PositionalDescription, 2> compare_positionals{
 inline constexpr std::array<PositionalDescription, 1> command_positionals{
     {{"PROGRAM", "The program and its arguments, best after --.", true, {}, true}}};
 
-inline constexpr std::array<CommandDescription, 15> commands{{
+inline constexpr std::array<CommandDescription, 16> commands{{
     {"serve", "Speaks JSON-RPC on stdin and stdout until stdin ends.", {}, serve_options},
     {"call", "Calls one method, prints its result as JSON and ends; the error goes to stderr.", call_positionals,
      serve_options},
@@ -112,6 +118,7 @@ inline constexpr std::array<CommandDescription, 15> commands{{
     {"config check", "Checks a configuration file and says what is wrong with it.", check_positionals},
     {"config default", "Prints a configuration file with every key and its default."},
     {"components", "Lists the app's components: kinds, rules, what they need, what they take.", {}, components_options},
+    {"alerts", "Lists what is wrong with the app now, as its Pillion has kept it.", {}, alerts_options},
     {"cache simulate", "Tells what a cache would have hit: a trace of requests through every policy.",
      trace_positionals, simulate_options},
     {"bench", "Measures this program on this machine: start, wire, memory, files, database, cache.", bench_positionals,

@@ -101,6 +101,8 @@ int run(const Command& command) {
         return print_default_config();
     case Command::Kind::components:
         return list_components(options_of(command), command.as_json);
+    case Command::Kind::alerts:
+        return list_alerts(options_of(command), command);
     case Command::Kind::cache_simulate:
         return simulate_cache(command);
     case Command::Kind::bench:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace pillion {
 
@@ -55,24 +56,6 @@ std::vector<Method> preceded(std::vector<Method> methods, const std::function<vo
             };
     }
     return methods;
-}
-
-std::string leak_key(const Leak& leak) {
-    return "memory.leak/" + (leak.component.empty() ? std::string() : leak.component + "/") + leak.process;
-}
-
-AlertNotice notice_of(const Leak& leak) {
-    const std::string who = leak.component.empty() ? leak.process : leak.component;
-    AlertNotice notice{.key = leak_key(leak),
-                       .level = AlertLevel::warning,
-                       .title = who + " leaks memory",
-                       .detail = describe(leak),
-                       .labels = {{"process", leak.process}, {"role", leak.role}},
-                       .advice = leak.component.empty()
-                                     ? "analysis.leaks has the figures"
-                                     : "components.restart gives the memory back; analysis.leaks has the figures"};
-    if (!leak.component.empty()) notice.labels["component"] = leak.component;
-    return notice;
 }
 
 } // namespace
@@ -138,7 +121,16 @@ void MonitoringParts::configure(const MonitoringConfig& config) {
     if (const auto configured = alerts_.configure(config.alerts); !configured)
         log(LogLevel::error, "alerts", configured.error().message); // it was checked
     monitor_.configure(config.monitor);
-    set_wanted("configuration", config.monitor.enabled);
+    {
+        const std::lock_guard lock(mutex_);
+        const bool is_another = leaks_ms_ != config.monitor.leaksMs;
+        leaks_ms_ = config.monitor.leaksMs;
+        if (is_another && is_running_ && !is_stopped_) arm_leaks();
+    }
+    // Whoever writes rules into the configuration wants them looked at.
+    const bool has_rules =
+        std::ranges::any_of(config.alerts.rules, [](const auto& rule) { return rule.second.enabled; });
+    set_wanted("configuration", config.monitor.enabled || has_rules);
 }
 
 void MonitoringParts::heed(const TroubleAlert& trouble) {
@@ -173,25 +165,26 @@ void MonitoringParts::set_running(bool is_running) {
     alerts_.set_sampled(is_running);
 }
 
-// mutex_ is held.
+// mutex_ is held. A look that is under way arms it too: there is one timer all the same.
 void MonitoringParts::arm_leaks() {
-    leaks_timer_ = host_.io.after_ms(leaks_ms, [this] {
+    host_.io.cancel(leaks_timer_);
+    leaks_timer_ = host_.io.after_ms(leaks_ms_, [this] {
         if (!monitor_.status().running) return set_running(false);
         executor_.post([this] { look_for_leaks(); });
     });
 }
 
 void MonitoringParts::look_for_leaks() {
+    const auto sample = monitor_.latest();
+    const auto is_running = [&sample](const Leak& leak) {
+        return sample && std::ranges::any_of(sample->processes, [&leak](const MonitorProcess& process) {
+                   return process.name == leak.process && process.component.value_or("") == leak.component;
+               });
+    };
     if (const auto found = analysis_.leaks()) {
-        std::set<std::string> leaking;
-        for (const Leak& leak : *found) {
-            if (leak.verdict.course != MemoryCourse::leak) continue;
-            alerts_.raise(notice_of(leak));
-            leaking.insert(leak_key(leak));
-        }
-        for (const std::string& key : leaking_)
-            if (!leaking.contains(key)) alerts_.resolve(key);
-        leaking_ = std::move(leaking);
+        LeakAlerts::Changes changes = leak_alerts_.look(*found, is_running);
+        for (AlertNotice& notice : changes.raise) alerts_.raise(std::move(notice));
+        for (const std::string& key : changes.resolve) alerts_.resolve(key);
     }
     const std::lock_guard lock(mutex_);
     if (is_running_ && !is_stopped_) arm_leaks();

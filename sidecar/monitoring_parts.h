@@ -2,8 +2,8 @@
 // what other parts complain of is raised. A piece of the composition root (application.h), which owns it.
 //
 // Watching (samples, time series, rules, the search for leaks) goes on while somebody is subscribed to `monitor` or
-// `alerts`, after monitor.start, where the configuration says so, and from the first call of alerts.* or analysis.* on.
-// Before that no timer is set and no file open.
+// `alerts`, after monitor.start, where the configuration says so or has rules, and from the first call of alerts.* or
+// analysis.* on. Before that no timer is set and no file open.
 #pragma once
 
 #include "ipc/event_hub.h"
@@ -14,12 +14,12 @@
 #include "modules/components/components.h"
 #include "modules/monitor/monitor_rpc.h"
 #include "sidecar/lazy.h"
+#include "sidecar/leak_alerts.h"
 #include "sidecar/metrics_parts.h"
 #include "sidecar/trouble_alerts.h"
 
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,8 +65,6 @@ class MonitoringParts {
     void stop();
 
   private:
-    static constexpr std::int64_t leaks_ms = 20'000;
-
     Monitor::Host monitor_host();
     Alerts::Host alerts_host();
     std::string component_of(std::int64_t pid);
@@ -80,11 +78,12 @@ class MonitoringParts {
     Monitor monitor_;
     Alerts alerts_;
     Analysis analysis_;
-    std::set<std::string> leaking_{}; // keys of the alerts that stand; of the executor's thread
+    LeakAlerts leak_alerts_; // of the executor's thread
 
     std::mutex mutex_; // guards what follows
     bool is_running_ = false;
     bool is_stopped_ = false;
+    std::int64_t leaks_ms_ = MonitorConfig{}.leaksMs;
     TimerId leaks_timer_{};
     std::map<std::int64_t, std::string> components_{}; // by pid, as of components_at_ns_
     std::int64_t components_at_ns_ = 0;

@@ -45,6 +45,8 @@ class SuggestionParts {
     }
     // Serving begins.
     void begin() { suggestions_.begin(); }
+    // Trials under way are recorded as interrupted, and their calls answered.
+    void end_trials() { suggestions_.stop(); }
     // Before anything that is acted on stops, and the series.
     void stop();
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <unistd.h>
 
 namespace pillion {
 
@@ -81,6 +82,20 @@ int list_components(const ApplicationOptions& options, bool as_json) {
                         milliseconds(nodes[index].expected_ns.value_or(0))});
     }
     return print_text(aligned(rows));
+}
+
+int list_alerts(const ApplicationOptions& options, const Command& command) {
+    std::vector<Alert> alerts;
+    const std::string path = options.data_directory + "/state.db";
+    if (access(path.c_str(), F_OK) == 0) {
+        Store store(StoreOptions{.path = path}, system_clock());
+        auto kept = read_kept_alerts(store, command.wants_all ? AlertsOf::all : AlertsOf::active);
+        store.stop();
+        if (!kept) return complain(kept.error());
+        alerts = std::move(*kept);
+    }
+    if (command.as_json) return print_text("{\"items\":" + json_of(alerts) + "}\n");
+    return print_text(alerts_table(alerts, system_clock().wall_ms()));
 }
 
 int simulate_cache(const Command& command) {

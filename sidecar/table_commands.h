@@ -1,4 +1,4 @@
-// Commands that print a table for people, or JSON: `pillion components` and `pillion cache simulate`. Called once, by
+// Commands that print a table for people, or JSON: `pillion components`, `alerts` and `cache simulate`. Called once, by
 // main; the exit status is theirs.
 #pragma once
 
@@ -9,6 +9,8 @@ namespace pillion {
 
 // What the configuration declares, with what earlier starts let expect.
 int list_components(const ApplicationOptions& options, bool as_json);
+// What a Pillion on the same data has raised; it may be running.
+int list_alerts(const ApplicationOptions& options, const Command& command);
 int simulate_cache(const Command& command);
 
 } // namespace pillion

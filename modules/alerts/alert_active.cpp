@@ -19,12 +19,7 @@ constexpr std::size_t direct_keys_max = 2000; // whose raising is counted
 constexpr std::int64_t refused_calm_ns = 60'000 * ns_per_ms;
 constexpr std::size_t refused_counted_max = 10'000;
 
-std::string hexadecimal_hash(std::string_view text) {
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx",
-                  static_cast<unsigned long long>(XXH3_64bits(text.data(), text.size())));
-    return digits;
-}
+std::string hexadecimal_hash(std::string_view text) { return hex_digits(XXH3_64bits(text.data(), text.size())); }
 
 } // namespace
 

@@ -233,4 +233,21 @@ Result<AlertsKept> read_alerts(Database& database, const AlertBounds& bounds) {
     return kept;
 }
 
+Result<std::vector<Alert>> read_kept_alerts(Store& store, AlertsOf which) {
+    const AlertsConfig defaults;
+    Alerts::add_schema(store);
+    const AlertBounds bounds{
+        .history_max = defaults.historyMax, .resolved_after_ms = 0, .active_max = defaults.activeMax};
+    Result<AlertsKept> read;
+    PILLION_TRY(store.read([&](Database& database) -> Result<void> {
+        read = read_alerts(database, bounds);
+        return {};
+    }));
+    AlertsKept kept = PILLION_TRY(std::move(read));
+    std::vector<Alert> alerts;
+    if (which != AlertsOf::resolved) alerts = std::move(kept.active);
+    if (which != AlertsOf::active) std::move(kept.resolved.rbegin(), kept.resolved.rend(), std::back_inserter(alerts));
+    return alerts;
+}
+
 } // namespace pillion

@@ -12,9 +12,7 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 
 std::string short_number(double value) {
-    char text[40];
-    std::snprintf(text, sizeof text, std::abs(value) >= 1000 && std::abs(value) < 1e15 ? "%.0f" : "%.3g", value);
-    return text;
+    return formatted(std::abs(value) >= 1000 && std::abs(value) < 1e15 ? "%.0f" : "%.3g", value);
 }
 
 std::string scaled(double value, double step, std::initializer_list<const char*> units) {

@@ -212,6 +212,8 @@ class Alerts {
     const std::shared_ptr<Engine> engine_;
 };
 
+// What another process kept in `store`, as it stands: nothing is taken over, judged or written. Blocks.
+Result<std::vector<Alert>> read_kept_alerts(Store& store, AlertsOf which);
 // What `pillion alerts` prints.
 std::string alerts_table(const std::vector<Alert>& alerts, std::int64_t now_ms);
 // "93 %", "1.5 GiB", "250 ms": a value as people read it.
