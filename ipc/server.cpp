@@ -67,6 +67,7 @@ bool Server::run() {
     read_all();
     if (!Lifetime::is_ending()) Lifetime::request_end(EndReason::end_of_input);
     const std::int64_t started_ns = system_clock().now_ns();
+    if (options_.on_ending) options_.on_ending();
     const auto left_ms = [&] {
         return std::max<std::int64_t>(0, options_.shutdown_ms - (system_clock().now_ns() - started_ns) / 1'000'000);
     };

@@ -6,6 +6,7 @@
 #include "ipc/framing.h"
 
 #include <cstdint>
+#include <functional>
 
 namespace pillion {
 
@@ -13,6 +14,9 @@ struct ServerOptions {
     Framing framing = Framing::automatic;
     std::size_t message_bytes_max = limits::message_bytes;
     std::int64_t shutdown_ms = limits::shutdown_ms;
+    // Nothing more is read, and what was accepted is about to be waited for: ends what nobody could wait for. On the
+    // reader thread.
+    std::function<void()> on_ending{};
 };
 
 class Server {
