@@ -32,6 +32,7 @@ namespace pillion {
 struct MonitorConfig {
     bool enabled = false;
     std::int64_t intervalMs = 1000;
+    std::int64_t leaksMs = 20'000; // of the host, which looks for leaks in what was recorded
 };
 
 struct MonitorStatus {

@@ -20,7 +20,9 @@ PILLION_WIRE(MonitorConfig,
                            "asks for it.",
                            defaulted, live),
              PILLION_FIELD(intervalMs, "Time between two samples, in milliseconds, where a client asked for no other.",
-                           between(Monitor::interval_ms_min, Monitor::interval_ms_max), defaulted, live))
+                           between(Monitor::interval_ms_min, Monitor::interval_ms_max), defaulted, live),
+             PILLION_FIELD(leaksMs, "Time between two searches for processes that leak memory, in milliseconds.",
+                           between(1000, 3'600'000), defaulted, live))
 
 PILLION_WIRE(
     MonitorProcess, PILLION_FIELD(pid, "Its process id."),

@@ -1,0 +1,47 @@
+#include "sidecar/leak_alerts.h"
+
+#include <utility>
+
+namespace pillion {
+
+namespace {
+
+std::string key_of(const Leak& leak) {
+    return "memory.leak/" + (leak.component.empty() ? std::string() : leak.component + "/") + leak.process;
+}
+
+AlertNotice notice_of(const Leak& leak) {
+    const std::string who = leak.component.empty() ? leak.process : leak.component;
+    AlertNotice notice{.key = key_of(leak),
+                       .level = AlertLevel::warning,
+                       .title = who + " leaks memory",
+                       .detail = describe(leak),
+                       .labels = {{"process", leak.process}, {"role", leak.role}},
+                       .advice = leak.component.empty()
+                                     ? "analysis.leaks has the figures"
+                                     : "components.restart gives the memory back; analysis.leaks has the figures"};
+    if (!leak.component.empty()) notice.labels["component"] = leak.component;
+    return notice;
+}
+
+} // namespace
+
+LeakAlerts::Changes LeakAlerts::look(std::span<const Leak> judged, const std::function<bool(const Leak&)>& is_running) {
+    Changes changes;
+    for (auto& [key, standing] : standing_) ++standing.looks_without;
+    for (const Leak& leak : judged) {
+        if (leak.verdict.course != MemoryCourse::leak || !is_running(leak)) continue;
+        changes.raise.push_back(notice_of(leak));
+        standing_[key_of(leak)] = {.leak = leak, .looks_without = 0};
+    }
+    std::erase_if(standing_, [&](const auto& entry) {
+        const auto& [key, standing] = entry;
+        if (standing.looks_without == 0) return false;
+        if (standing.looks_without < looks_without && is_running(standing.leak)) return false;
+        changes.resolve.push_back(key);
+        return true;
+    });
+    return changes;
+}
+
+} // namespace pillion
