@@ -1,10 +1,10 @@
 // What stands, is raised directly, and ends. Direct alerts have no machine: their owner says when they begin and end,
 // and only flapping is counted for him.
+#include "ipc/base/number_text.h"
 #include "modules/alerts/alert_engine.h"
 
 #define XXH_INLINE_ALL
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 #include <xxhash.h>
 

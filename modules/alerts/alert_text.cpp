@@ -1,9 +1,9 @@
 // Alerts as people read them.
+#include "ipc/base/number_text.h"
 #include "modules/alerts/alert_engine.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 namespace pillion {
 

@@ -1,8 +1,10 @@
 #include "modules/analysis/analysis_chart.h"
 
+#include "ipc/base/number_text.h"
+#include "ipc/base/xml.h"
+
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <numbers>
 
@@ -58,7 +60,7 @@ class Chart {
 
     std::string draw(const ChartSigns& signs) {
         out_ = "<svg viewBox=\"0 0 " + page_number(width, "%.0f") + " " + page_number(height, "%.0f") +
-               "\" role=\"img\" aria-label=\"" + page_text(course_.metric) + "\">";
+               "\" role=\"img\" aria-label=\"" + xml_escaped(course_.metric) + "\">";
         grid();
         for (const SeriesChange& change : signs.changes) {
             const std::string at = page_number(x(change.at));
@@ -147,34 +149,7 @@ std::string scaled(double value, const Scale (&scales)[Count], std::string_view 
 
 } // namespace
 
-std::string page_text(std::string_view text) {
-    std::string out;
-    for (const char character : text) {
-        switch (character) {
-        case '&':
-            out += "&amp;";
-            break;
-        case '<':
-            out += "&lt;";
-            break;
-        case '>':
-            out += "&gt;";
-            break;
-        case '"':
-            out += "&quot;";
-            break;
-        default:
-            out += static_cast<unsigned char>(character) < 0x20 ? ' ' : character;
-        }
-    }
-    return out;
-}
-
-std::string page_number(double value, const char* format) {
-    char text[64];
-    std::snprintf(text, sizeof text, format, value);
-    return text;
-}
+std::string page_number(double value, const char* format) { return formatted(format, value); }
 
 std::string page_figure(double value, std::string_view unit) {
     static constexpr Scale bytes[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}};

@@ -9,7 +9,6 @@
 
 namespace pillion {
 
-std::string page_text(std::string_view text); // escaped
 // A value in its unit: "12.4 MiB", "3.2 ms", "45 %".
 std::string page_figure(double value, std::string_view unit);
 std::string page_number(double value, const char* format = "%.1f");

@@ -1,6 +1,7 @@
 // The report as one HTML file: styles and charts are in it, scripts are none, and it follows the reader's light or dark
 // scheme. What comes from outside (names, labels) is escaped. It is written beside its name first and moved there
 // whole.
+#include "ipc/base/xml.h"
 #include "modules/analysis/analysis_chart.h"
 
 #include <algorithm>
@@ -40,9 +41,9 @@ constexpr std::array severities = {"info", "warning", "critical"};
 constexpr std::array meanings = {"neutral", "better", "worse"};
 
 std::string name_with(std::string_view metric, const SeriesLabels& labels) {
-    std::string text = "<code>" + page_text(metric) + "</code>";
+    std::string text = "<code>" + xml_escaped(metric) + "</code>";
     for (const auto& [name, value] : labels)
-        text += " <span class=\"soft\">" + page_text(name) + "=" + page_text(value) + "</span>";
+        text += " <span class=\"soft\">" + xml_escaped(name) + "=" + xml_escaped(value) + "</span>";
     return text;
 }
 
@@ -130,9 +131,9 @@ void Page::advice() {
     if (report_.criticalIssues.empty() && report_.recommendations.empty()) return;
     open("What to do");
     for (const std::string& issue : report_.criticalIssues)
-        out_ += "<p><span class=\"tag critical\">critical</span> " + page_text(issue) + "</p>";
+        out_ += "<p><span class=\"tag critical\">critical</span> " + xml_escaped(issue) + "</p>";
     out_ += "<ul>";
-    for (const std::string& advice : report_.recommendations) out_ += "<li>" + page_text(advice) + "</li>";
+    for (const std::string& advice : report_.recommendations) out_ += "<li>" + xml_escaped(advice) + "</li>";
     out_ += "</ul></section>";
 }
 
@@ -144,7 +145,7 @@ void Page::parts() {
         row({cell(kinds[static_cast<std::size_t>(part.kind)]), figure(page_number(part.weight, "%.0f")),
              figure(part.score ? page_number(*part.score, "%.0f") : "–"),
              cell(part.score ? bar(*part.score / 100, grade_of(*part.score)) : ""),
-             cell(part.score ? page_text(part.because) : "<span class=\"soft\">not measured</span>")});
+             cell(part.score ? xml_escaped(part.because) : "<span class=\"soft\">not measured</span>")});
     out_ += "</table></section>";
 }
 
@@ -158,7 +159,7 @@ void Page::bottlenecks() {
         const std::string severity = severities[static_cast<std::size_t>(one.severity)];
         row({cell(kinds[static_cast<std::size_t>(one.kind)]),
              cell("<span class=\"tag " + severity + "\">" + severity + "</span>"),
-             cell(page_text(one.what) + "<br><span class=\"soft\">" + page_text(one.advice) + "</span>"),
+             cell(xml_escaped(one.what) + "<br><span class=\"soft\">" + xml_escaped(one.advice) + "</span>"),
              figure(page_figure(one.value, one.unit)), figure(page_figure(one.warning, one.unit)),
              figure(page_figure(one.critical, one.unit)), figure(page_number(one.impact, "%.0f"))});
     }
@@ -178,8 +179,8 @@ void Page::leaks() {
     for (const Leak* leak : shown) {
         const MemoryVerdict& verdict = leak->verdict;
         const bool leaks = verdict.course == MemoryCourse::leak;
-        row({cell(leak->component.empty() ? "<span class=\"soft\">none</span>" : page_text(leak->component)),
-             cell(page_text(leak->process)),
+        row({cell(leak->component.empty() ? "<span class=\"soft\">none</span>" : xml_escaped(leak->component)),
+             cell(xml_escaped(leak->process)),
              cell(leaks ? "<span class=\"tag critical\">leak</span>" : "<span class=\"tag info\">settles</span>"),
              figure(leaks ? page_figure(verdict.bytes_per_hour, "By/h") : "–"),
              figure(leaks ? page_figure(verdict.bytes_per_hour_low, "By/h") + " to " +
@@ -233,7 +234,7 @@ void Page::charts() {
             return each.metric == course->metric && each.labels == course->labels;
         });
         out_ += "<figure><figcaption>" + name_with(course->metric, course->labels) + " <span class=\"soft\">(" +
-                page_text(course->function) + ")</span></figcaption>" +
+                xml_escaped(course->function) + ")</span></figcaption>" +
                 line_chart(*course, report_.from, report_.to, signs) + "</figure>";
     }
     out_ +=
@@ -288,7 +289,7 @@ void Page::hot_paths() {
             "class=\"n\">mean</th><th class=\"n\">p95</th><th>share of its kind</th></tr>";
     for (std::size_t index = 0; index < std::min(rows_max, report_.hotPaths.size()); ++index) {
         const HotPath& path = report_.hotPaths[index];
-        row({cell(page_text(path.kind)), cell("<code>" + page_text(path.name) + "</code>"),
+        row({cell(xml_escaped(path.kind)), cell("<code>" + xml_escaped(path.name) + "</code>"),
              figure(std::to_string(path.count)), figure(page_figure(path.totalMs, "ms")),
              figure(page_figure(path.meanMs, "ms")), figure(path.p95Ms > 0 ? page_figure(path.p95Ms, "ms") : "–"),
              cell(bar(path.share, ""))});

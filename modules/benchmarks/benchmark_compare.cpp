@@ -4,12 +4,11 @@
 // leaves no room for a slowdown of twice that. Everything else is said to be unclear: a quiet "no regression" that
 // rests on too little would be worse. Samples of a disturbed measurement are not independent of it, whatever a test
 // says, so there a change has to be three times as large before it counts.
+#include "ipc/base/number_text.h"
 #include "modules/benchmarks/benchmarks.h"
 #include "modules/statistics/statistics.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 namespace pillion {
 
@@ -24,16 +23,8 @@ const BenchmarkResult* find_result(const BenchmarkRun& run, const std::string& n
     return at == run.results.end() ? nullptr : &*at;
 }
 
-std::string percent(double value) {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%+.1f %%", value);
-    return text.data();
-}
-std::string plain_percent(double value) {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%.3g %%", value);
-    return text.data();
-}
+std::string percent(double value) { return formatted("%+.1f %%", value); }
+std::string plain_percent(double value) { return formatted("%.3g %%", value); }
 
 // What keeps these from being compared; empty if nothing does.
 std::string obstacle(const BenchmarkResult& result, std::string_view which) {

@@ -2,12 +2,12 @@
 // Waiting for a processor is read from pressure stall information (PSI), stolen time from /proc/stat.
 #include "modules/benchmarks/benchmark_machine.h"
 
+#include "ipc/base/number_text.h"
 #include "ipc/base/platform.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <sys/utsname.h>
@@ -26,11 +26,7 @@ class Fnv1a {
             state_ *= 0x100000001b3ULL;
         }
     }
-    std::string text() const {
-        std::array<char, 17> digits{};
-        std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(state_));
-        return digits.data();
-    }
+    std::string text() const { return hex_digits(state_); }
 
   private:
     std::uint64_t state_ = 0xcbf29ce484222325ULL;

@@ -2,13 +2,13 @@
 // Another Look at the Jackknife, Ann. Statist. 7, 1979) draws whole runs: a cluster bootstrap with the percentile
 // interval. All operations are sorted once; a draw gives each run a weight, and a quantile is where the weights add up
 // to it.
+#include "ipc/base/number_text.h"
 #include "modules/benchmarks/benchmark_measure.h"
 #include "modules/statistics/statistics.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <random>
 
 namespace pillion {
@@ -46,11 +46,7 @@ BenchmarkInterval middle_95_percent(std::vector<double>& values) {
     return {at(0.025), at(0.975)};
 }
 
-std::string percent(double value) {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%.0f %%", value);
-    return text.data();
-}
+std::string percent(double value) { return formatted("%.0f %%", value); }
 
 } // namespace
 

@@ -1,6 +1,7 @@
 #include "modules/cache/cache.h"
 
 #include "ipc/base/log.h"
+#include "ipc/base/number_text.h"
 #include "ipc/nearest.h"
 
 #include <algorithm>
@@ -12,10 +13,7 @@ namespace pillion {
 
 CacheKey composite_key(std::string parts) {
     const XXH128_hash_t hash = XXH3_128bits(parts.data(), parts.size());
-    std::string name = "#";
-    for (const std::uint64_t half : {hash.high64, hash.low64})
-        for (int shift = 60; shift >= 0; shift -= 4) name.push_back("0123456789abcdef"[(half >> shift) & 15]);
-    return {std::move(name), std::move(parts)};
+    return {"#" + hex_digits(hash.high64) + hex_digits(hash.low64), std::move(parts)};
 }
 
 Result<void> check_cache_key(const CacheKey& key) {

@@ -1,5 +1,7 @@
 #include "modules/cache/cache_headers.h"
 
+#include "ipc/base/number_text.h"
+
 #include <algorithm>
 #include <cctype>
 
@@ -38,11 +40,7 @@ std::string_view trimmed(std::string_view text) {
 
 std::string entity_tag(std::string_view bytes) {
     const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-    std::string tag = "\"";
-    for (const std::uint64_t half : {hash.high64, hash.low64})
-        for (int shift = 60; shift >= 0; shift -= 4) tag.push_back("0123456789abcdef"[(half >> shift) & 15]);
-    tag.push_back('"');
-    return tag;
+    return '"' + hex_digits(hash.high64) + hex_digits(hash.low64) + '"';
 }
 
 bool names_entity_tag(std::string_view if_none_match, std::string_view etag) {

@@ -1,10 +1,11 @@
 // One chart: capacities on a logarithmic axis, hit ratios on a linear one, a line for each policy with its name at its
 // end, where names are pushed apart that would overlap. The adaptive policy and the optimum are drawn to stand out.
+#include "ipc/base/number_text.h"
+#include "ipc/base/xml.h"
 #include "modules/cache_simulation/cache_simulation.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 namespace pillion {
 
@@ -35,31 +36,7 @@ const Style& style_of(std::string_view policy) {
                          [&](const Style& style) { return style.policy == policy; });
 }
 
-std::string number(double value, const char* format = "%.1f") {
-    char text[48];
-    std::snprintf(text, sizeof text, format, value);
-    return text;
-}
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char character : text) {
-        switch (character) {
-        case '&':
-            out += "&amp;";
-            break;
-        case '<':
-            out += "&lt;";
-            break;
-        case '>':
-            out += "&gt;";
-            break;
-        default:
-            out += static_cast<unsigned char>(character) < 0x20 ? ' ' : character;
-        }
-    }
-    return out;
-}
+std::string number(double value, const char* format = "%.1f") { return formatted(format, value); }
 
 // 1.5k, 20M: short enough for an axis.
 std::string short_number(std::uint64_t value) {
@@ -90,7 +67,7 @@ class Plot {
                number(height, "%.0f") +
                "\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#222\">\n"
                "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
-        text(left, 30, "start", escaped(title), "font-size=\"17\" font-weight=\"600\"");
+        text(left, 30, "start", xml_escaped(title), "font-size=\"17\" font-weight=\"600\"");
         text(left, 48, "start",
              std::to_string(simulation_.requests) + " requests for " + std::to_string(simulation_.distinctKeys) +
                  " keys",
@@ -188,7 +165,7 @@ class Plot {
         const std::string more =
             std::string("fill=\"") + style.colour + '"' + (style.stroke > 3 ? " font-weight=\"700\"" : "");
         text(right + 18, name_y + 4, "start",
-             escaped(simulation_.policies[policy]) + ' ' + number(100 * ratio_of(policy, last)), more.c_str());
+             xml_escaped(simulation_.policies[policy]) + ' ' + number(100 * ratio_of(policy, last)), more.c_str());
     }
 
     const Simulation& simulation_;

@@ -3,6 +3,8 @@
 // changed so lately that it could change once more without its time showing it ("racily clean") is not remembered.
 #include "modules/components/component_inputs.h"
 
+#include "ipc/base/number_text.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -37,11 +39,7 @@ class Hasher {
     }
     std::string digits() const {
         const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-        constexpr std::string_view alphabet = "0123456789abcdef";
-        std::string text;
-        for (const std::uint64_t half : {hash.high64, hash.low64})
-            for (int shift = 60; shift >= 0; shift -= 4) text += alphabet[(half >> shift) & 15U];
-        return text;
+        return hex_digits(hash.high64) + hex_digits(hash.low64);
     }
 
   private:

@@ -4,9 +4,10 @@
 // function keeps its shade from graph to graph, because it is a hash of its name.
 #include "modules/profiler/flame_graph.h"
 
+#include "ipc/base/number_text.h"
+#include "ipc/base/xml.h"
+
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
 #include <map>
 #include <memory>
 
@@ -34,29 +35,7 @@ struct Box {
     }
 };
 
-std::string decimal(double number) {
-    char text[32];
-    const int n = std::snprintf(text, sizeof text, "%.1f", number);
-    return {text, static_cast<std::size_t>(n)};
-}
-
-// Text of an XML document: markup escaped, what XML cannot hold replaced.
-std::string escaped(std::string_view text) {
-    std::string result;
-    for (const char c : text) {
-        if (c == '&')
-            result += "&amp;";
-        else if (c == '<')
-            result += "&lt;";
-        else if (c == '>')
-            result += "&gt;";
-        else if (c == '"')
-            result += "&quot;";
-        else
-            result += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
-    }
-    return result;
-}
+std::string decimal(double number) { return formatted("%.1f", number); }
 
 std::string colour(std::string_view name, Hue hue) {
     if (hue == Hue::plain) return "#c9ccd1";
@@ -139,7 +118,7 @@ class Drawing {
                "<rect width=\"100%\" height=\"100%\" fill=\"#fbfaf8\"/>\n"
                "<text class=\"t\" x=\"10\" y=\"26\">Flame graph: where processor time went</text>\n"
                "<text class=\"s\" x=\"10\" y=\"46\">" +
-               escaped(summary()) +
+               xml_escaped(summary()) +
                "</text>\n<text class=\"s\" x=\"1190\" y=\"26\" text-anchor=\"end\">orange: the program, green: "
                "libraries</text>\n";
     }
@@ -148,14 +127,16 @@ class Drawing {
         const double box_width = static_cast<double>(box.samples) * pixels;
         if (box_width < narrowest) return;
         const double y = height_ - foot - row * static_cast<double>(level + 1);
-        svg_ += "<g><title>" + escaped(name) + "\n" + std::to_string(box.samples) + " samples, " + share(box.samples) +
-                ", " + decimal(profile_.cpu_ms(box.samples)) + " ms; itself " + share(box.self) + "</title><rect x=\"" +
-                decimal(x) + "\" y=\"" + decimal(y) + "\" width=\"" + decimal(std::max(box_width - 0.5, narrowest)) +
-                "\" height=\"" + decimal(row - 1) + "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
+        svg_ += "<g><title>" + xml_escaped(name) + "\n" + std::to_string(box.samples) + " samples, " +
+                share(box.samples) + ", " + decimal(profile_.cpu_ms(box.samples)) + " ms; itself " + share(box.self) +
+                "</title><rect x=\"" + decimal(x) + "\" y=\"" + decimal(y) + "\" width=\"" +
+                decimal(std::max(box_width - 0.5, narrowest)) + "\" height=\"" + decimal(row - 1) +
+                "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
         const auto room = static_cast<std::size_t>(std::max(0.0, (box_width - 7) / character_width));
         if (room >= 3) {
             const std::string label = name.size() <= room ? name : name.substr(0, room - 2) + "..";
-            svg_ += "<text x=\"" + decimal(x + 3) + "\" y=\"" + decimal(y + 12) + "\">" + escaped(label) + "</text>";
+            svg_ +=
+                "<text x=\"" + decimal(x + 3) + "\" y=\"" + decimal(y + 12) + "\">" + xml_escaped(label) + "</text>";
         }
         svg_ += "</g>\n";
         for (const auto& [child_name, child] : box.above) {

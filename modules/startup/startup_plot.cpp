@@ -3,6 +3,8 @@
 // shows the chart has fonts of their own.
 #include "modules/startup/startup_plot.h"
 
+#include "ipc/base/number_text.h"
+#include "ipc/base/xml.h"
 #include "modules/startup/startup_sweep.h"
 #include "modules/startup/startup_text.h"
 
@@ -36,11 +38,7 @@ text{font-family:system-ui,"Noto Sans","Noto Sans CJK SC","DejaVu Sans",sans-ser
 .done{stroke:#047857;stroke-width:1.2}.donetext{font-size:11px;fill:#047857}
 )";
 
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", value);
-    return text;
-}
+std::string number(double value) { return formatted("%.1f", value); }
 
 // A vertical line with its label.
 struct Sign {

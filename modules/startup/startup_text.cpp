@@ -2,12 +2,12 @@
 // align.
 #include "modules/startup/startup_text.h"
 
+#include "ipc/base/number_text.h"
 #include "modules/startup/startup_report.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <vector>
 
@@ -27,12 +27,6 @@ constexpr Range combining[] = {{0x0300, 0x036F}, {0x200B, 0x200F}, {0x20D0, 0x20
 bool is_in(std::span<const Range> ranges, char32_t letter) {
     return std::ranges::any_of(ranges,
                                [&](const Range& range) { return letter >= range.first && letter <= range.last; });
-}
-
-std::string formatted(const char* format, double value) {
-    char text[64];
-    std::snprintf(text, sizeof text, format, value);
-    return text;
 }
 
 // Rows of cells, made into lines with the columns under each other. The first column is flush left, like the last.
@@ -155,44 +149,6 @@ std::string duration_text(double ms) {
     if (size >= 9.95) return formatted("%.0f ms", ms);
     if (size >= 0.05) return formatted("%.1f ms", ms);
     return size >= 0.0005 ? formatted("%.3f ms", ms) : "0 ms";
-}
-
-std::string xml_escaped(std::string_view text) {
-    std::string escaped;
-    escaped.reserve(text.size());
-    for (const char letter : text) {
-        switch (letter) {
-        case '&':
-            escaped += "&amp;";
-            break;
-        case '<':
-            escaped += "&lt;";
-            break;
-        case '>':
-            escaped += "&gt;";
-            break;
-        case '"':
-            escaped += "&quot;";
-            break;
-        case '\'':
-            escaped += "&#39;";
-            break;
-        case '\n':
-            escaped += "&#10;";
-            break;
-        case '\t':
-            escaped += ' ';
-            break;
-        default: {
-            const auto byte = static_cast<unsigned char>(letter);
-            if (byte < 0x20 || byte == 0x7F)
-                escaped += "\xEF\xBF\xBD";
-            else
-                escaped += letter;
-        }
-        }
-    }
-    return escaped;
 }
 
 std::string startup_text(const StartupReport& report) {

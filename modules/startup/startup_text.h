@@ -12,7 +12,5 @@ namespace pillion {
 std::size_t columns_of(std::string_view text);
 // "0.4 ms", "12 ms", "1.25 s".
 std::string duration_text(double ms);
-// What may not stand in XML as it is: & < > and quotes become references, control characters U+FFFD.
-std::string xml_escaped(std::string_view text);
 
 } // namespace pillion

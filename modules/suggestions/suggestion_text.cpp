@@ -1,16 +1,15 @@
 #include "modules/suggestions/suggestion_text.h"
 
+#include "ipc/base/number_text.h"
+
 #include <array>
 #include <cmath>
-#include <cstdio>
 
 namespace pillion::suggestion_text {
 
 std::string rounded(double value) {
-    char text[64];
     const bool is_whole = std::abs(value - std::round(value)) < 0.005 || std::abs(value) >= 1000;
-    std::snprintf(text, sizeof text, is_whole ? "%.0f" : std::abs(value) >= 10 ? "%.1f" : "%.2f", value);
-    return text;
+    return formatted(is_whole ? "%.0f" : std::abs(value) >= 10 ? "%.1f" : "%.2f", value);
 }
 
 std::string bytes(double value) {
