@@ -195,7 +195,8 @@ StackWalk walk_stack(const void* context, std::span<std::uint64_t> addresses, co
     std::uint64_t frame = registers.frame;
     while (frame >= lowest && frame - registers.stack < stack_bytes_max) {
         std::uint64_t next = 0, back = 0;
-        if (!window.read(frame, next) || !window.read(frame + 8, back) || back == 0) break;
+        if (!window.read(frame, next) || !window.read(frame + 8, back)) break;
+        if (back == 0 || (back & leaf_candidate_bit) != 0) break; // no address: the frame was none
         if (walk.depth == addresses.size()) {
             walk.is_cut = true;
             break;
