@@ -223,6 +223,9 @@ std::vector<const SeriesCourse*> Page::chosen() const {
 void Page::charts() {
     const auto courses = chosen();
     if (courses.empty()) return;
+    std::int64_t from = report_.to; // when the first of them begins: most of the range may lie before the app's start
+    for (const SeriesCourse* course : courses) from = std::min(from, course->points.front().at_ms);
+    from = std::max(from, report_.from);
     open("Courses");
     out_ += "<div class=\"grid2\">";
     for (const SeriesCourse* course : courses) {
@@ -235,7 +238,7 @@ void Page::charts() {
         });
         out_ += "<figure><figcaption>" + name_with(course->metric, course->labels) + " <span class=\"soft\">(" +
                 xml_escaped(course->function) + ")</span></figcaption>" +
-                line_chart(*course, report_.from, report_.to, signs) + "</figure>";
+                line_chart(*course, from, report_.to, signs) + "</figure>";
     }
     out_ +=
         "</div><p class=\"soft\">A ring is an anomaly, a dashed line a change of level. Times are UTC.</p></section>";
