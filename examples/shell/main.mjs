@@ -1,4 +1,5 @@
-// A small desktop shell without a window: it starts Pillion and the parts of an app, cold and warm, plays a session, watches it live and sums up.
+// A small desktop shell without a window: it starts Pillion and the parts of an app, cold and warm, plays a session, watches it live, sums up and
+// shows what Pillion has to say of it.
 //
 //     node examples/shell/main.mjs [--seconds 4] [--pillion PATH] [--charts FOLDER]
 import { mkdtempSync, rmSync } from "node:fs";
@@ -60,8 +61,10 @@ async function playSession(pillion, view, firstAnswerMs) {
   const session = await import("./session.mjs");
   view.showSession();
   for (const batch of session.readSession()) view.showBatch(await session.playBatch(pillion, batch));
-  const workload = await watch(pillion, view);
+  const { watched } = await import("./insight.mjs");
+  const { result: workload, insight } = await watched(pillion, options.charts, () => watch(pillion, view));
   view.showSummary(await pillion.call("metrics.snapshot"), workload, firstAnswerMs);
+  view.showInsight(insight);
 }
 
 /** Works for a few seconds, or until Ctrl-C, and shows each sample that comes meanwhile. */

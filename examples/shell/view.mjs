@@ -127,3 +127,19 @@ function describeAllocations(pools) {
   const taken = hits + sum("misses");
   return taken === 0 ? "none from the pools" : `${count(taken)} pooled, ${percent(hits / taken)} reused, ${count(taken - hits)} new`;
 }
+
+/** What the monitor, the analysis and the profiler say of the session. */
+export function showInsight({ report, page, flames, samples, processes, total, system, alerts }) {
+  heading("What Pillion saw");
+  const cost = report.hotPaths.filter(({ kind }) => kind === "method").slice(0, 3);
+  const rows = [
+    ["processes", `${total.processes} with ${bytes(total.memoryBytes)}: ${clip(countNames(processes.map(({ name }) => name)).join(", "), 50)}`],
+    ["machine", `cpu ${(system.cpuPercent ?? 0).toFixed(0)} %, memory ${percent(system.memoryUsedShare ?? 0)}, ${system.effectiveCores} cores`],
+    ["alerts", alerts.length === 0 ? "none" : clip(alerts.map(({ title }) => title).join("; "), 66)],
+    ["score", `${report.score ?? "-"} of 100; ${clip(report.parts.filter(({ score }) => score !== undefined).map(({ kind, score }) => `${kind} ${score}`).join(", "), 60)}`],
+    ["time went to", clip(cost.map(({ name, share }) => `${name} ${percent(share)}`).join(", "), 66)],
+    ["report", page],
+    ["flame graph", `${flames} (${samples} samples)`],
+  ];
+  for (const [name, text] of rows) console.log(`${label(name)} ${text}`);
+}

@@ -1,6 +1,6 @@
 // The report as one HTML file: styles and charts are in it, scripts are none, and it follows the reader's light or dark
-// scheme. What comes from outside (names, labels) is escaped. It is written beside its name first and moved there
-// whole.
+// scheme. What comes from outside (names, labels) is escaped.
+#include "ipc/base/output_files.h"
 #include "ipc/base/xml.h"
 #include "modules/analysis/analysis_chart.h"
 
@@ -8,9 +8,6 @@
 #include <array>
 #include <cmath>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
-#include <system_error>
 
 namespace pillion {
 
@@ -237,8 +234,8 @@ void Page::charts() {
             return each.metric == course->metric && each.labels == course->labels;
         });
         out_ += "<figure><figcaption>" + name_with(course->metric, course->labels) + " <span class=\"soft\">(" +
-                xml_escaped(course->function) + ")</span></figcaption>" +
-                line_chart(*course, from, report_.to, signs) + "</figure>";
+                xml_escaped(course->function) + ")</span></figcaption>" + line_chart(*course, from, report_.to, signs) +
+                "</figure>";
     }
     out_ +=
         "</div><p class=\"soft\">A ring is an anomaly, a dashed line a change of level. Times are UTC.</p></section>";
@@ -305,32 +302,16 @@ void Page::hot_paths() {
 } // namespace
 
 Result<std::string> Analysis::write_page(const AnalysisReport& report) const {
-    namespace files = std::filesystem;
     if (host_.folder.empty())
         return fail(ErrorCode::unavailable, "there is no data directory to write the page to", "/report",
                     "start pillion with --data-dir, or ask for report \"json\"");
-    std::error_code trouble;
-    files::create_directories(host_.folder, trouble);
     const std::time_t seconds = report.at / 1000;
     std::tm parts{};
     gmtime_r(&seconds, &parts);
     char name[64];
-    std::strftime(name, sizeof name, "report-%Y%m%d-%H%M%S", &parts);
-    const files::path path =
-        files::path(host_.folder) / (name + page_number(static_cast<double>(report.at % 1000), "-%03.0f.html"));
-    files::path draft = path;
-    draft += ".part";
-    std::ofstream file(draft, std::ios::binary | std::ios::trunc);
-    file << Page(report).draw();
-    file.close();
-    if (!trouble && file) files::rename(draft, path, trouble);
-    if (trouble || !file) {
-        std::error_code ignored;
-        files::remove(draft, ignored);
-        return fail(ErrorCode::unavailable, "the page could not be written to " + path.string() +
-                                                (trouble ? ": " + trouble.message() : std::string{}));
-    }
-    return path.string();
+    std::strftime(name, sizeof name, "%Y%m%d-%H%M%S", &parts);
+    return OutputFiles(host_.folder, "report-")
+        .write(name + page_number(static_cast<double>(report.at % 1000), "-%03.0f.html"), Page(report).draw());
 }
 
 } // namespace pillion

@@ -1,7 +1,7 @@
 #include "modules/profiler/profiler_rpc.h"
 
+#include "ipc/base/output_files.h"
 #include "modules/profiler/flame_graph.h"
-#include "modules/profiler/profile_files.h"
 #include "modules/profiler/trace_events_rpc.h"
 
 #include <algorithm>
@@ -42,10 +42,10 @@ std::string render(const Recording& recording, ProfileFormat format) {
 
 std::string file_name(const ProfileState& state, ProfileFormat format) {
     const char* const endings[] = {".folded", ".svg", ".trace.json"};
-    return "profile-" + std::to_string(state.beganAt) + endings[static_cast<std::size_t>(format)];
+    return std::to_string(state.beganAt) + endings[static_cast<std::size_t>(format)];
 }
 
-Result<ProfilerStopResult> stop_profile(Profiler& profiler, const ProfileFiles& files,
+Result<ProfilerStopResult> stop_profile(Profiler& profiler, const OutputFiles& files,
                                         const ProfilerStopParams& params) {
     if (const auto state = profiler.find_state()) PILLION_TRY(choose_format(params, state->kind));
     const Recording recording = PILLION_TRY(profiler.stop());
@@ -144,7 +144,7 @@ std::vector<Method> profiler_methods(Profiler& profiler, std::string data_direct
                "Ends the recording, if it has not ended by itself, and gives it; as often as asked, until "
                "the next one begins.",
                Lane::pooled,
-               [&profiler, files = std::make_shared<const ProfileFiles>(std::move(data_directory))](
+               [&profiler, files = std::make_shared<const OutputFiles>(data_directory + "/profiles", "profile-")](
                    const ProfilerStopParams& params) -> Result<ProfilerStopResult> {
                    return stop_profile(profiler, *files, params);
                }));

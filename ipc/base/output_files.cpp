@@ -1,4 +1,4 @@
-#include "modules/profiler/profile_files.h"
+#include "ipc/base/output_files.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,11 +33,11 @@ int write_whole(const std::string& path, std::string_view text) {
 
 } // namespace
 
-Result<std::string> ProfileFiles::write(const std::string& name, std::string_view text) const {
+Result<std::string> OutputFiles::write(const std::string& name, std::string_view text) const {
     std::error_code ignored; // opening the file says what is wrong
     std::filesystem::create_directories(folder_, ignored);
     chmod(folder_.c_str(), 0700);
-    const std::string path = folder_ + "/" + name, draft = path + ".part";
+    const std::string path = folder_ + "/" + prefix_ + name, draft = path + ".part";
     int trouble = write_whole(draft, text);
     if (trouble == 0 && std::rename(draft.c_str(), path.c_str()) != 0) trouble = errno;
     if (trouble != 0) {
@@ -50,12 +50,12 @@ Result<std::string> ProfileFiles::write(const std::string& name, std::string_vie
     return path;
 }
 
-void ProfileFiles::remove_oldest() const {
+void OutputFiles::remove_oldest() const {
     std::error_code ignored;
     std::vector<std::pair<std::filesystem::file_time_type, std::string>> files;
     for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
         const std::string path = entry.path().string();
-        if (entry.path().filename().string().starts_with("profile-"))
+        if (entry.path().filename().string().starts_with(prefix_))
             files.emplace_back(entry.last_write_time(ignored), path);
     }
     if (files.size() <= files_max) return;
