@@ -64,6 +64,7 @@ void Dispatcher::run_own(std::string_view name, std::string_view params,
     text.prepare(name.size() + params.size() + 1);
     text.append(name);
     text.append(params);
+    call->id_ = "0"; // without one it would be a notification, which nobody answers
     call->name_ = text.view().substr(0, name.size());
     call->params_ = text.view().substr(name.size());
     call->received_ns_ = host_.clock.now_ns();

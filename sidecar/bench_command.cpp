@@ -3,10 +3,10 @@
 #include "sidecar/bench_command.h"
 
 #include "modules/benchmarks/benchmarks_rpc.h"
+#include "sidecar/bench_table.h"
 #include "sidecar/text_table.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -74,106 +74,6 @@ class Bench {
     Benchmarks benchmarks_;
 };
 
-// Three digits, and the unit that suits them.
-std::string duration(double ns) {
-    constexpr std::array<std::string_view, 4> units{"ns", "us", "ms", "s"};
-    std::size_t unit = 0;
-    while (ns >= 999.5 && unit + 1 < units.size()) {
-        ns /= 1000;
-        ++unit;
-    }
-    std::array<char, 48> text{};
-    std::snprintf(text.data(), text.size(), "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns, units[unit].data());
-    return text.data();
-}
-
-std::string percent(double value) { return formatted("%+.1f %%", value); }
-
-// Half the width of the interval, as a share of the value.
-std::string spread(const std::optional<BenchmarkInterval>& interval, double value) {
-    if (!interval || !(value > 0)) return "-";
-    return formatted("%.1f %%", (interval->high - interval->low) / 2 / value * 100);
-}
-
-std::string table_of(const std::vector<BenchmarkResult>& results) {
-    TableRows rows{{"BENCHMARK", "P50", "+-", "P95", "P99", "RUNS", "NOTE"}};
-    for (const BenchmarkResult& result : results) {
-        if (result.error)
-            rows.push_back({result.name, "-", "-", "-", "-", std::to_string(result.runs), "failed"});
-        else if (result.samples.empty())
-            rows.push_back({result.name, "", "", "", "", "", ""});
-        else
-            rows.push_back({result.name, duration(result.p50Ns), spread(result.p50IntervalNs, result.p50Ns),
-                            duration(result.p95Ns), duration(result.p99Ns), std::to_string(result.runs),
-                            result.noisy ? "noisy" : ""});
-    }
-    return aligned(rows);
-}
-
-// What stands below the table once it is complete.
-std::string notes_of(const BenchmarkRun& run) {
-    std::string text;
-    for (const BenchmarkResult& result : run.results) {
-        if (result.error) text += "\n" + result.name + " failed: " + *result.error;
-        for (const std::string& reason : result.noise) text += "\n" + result.name + ": " + reason;
-    }
-    text += text.empty() ? "\n" : "\n\n";
-    return text + "stored as " + std::to_string(run.id) + "; build " + run.build.fingerprint + ", machine " +
-           run.machine.fingerprint + "\n";
-}
-
-std::string table_of(const BenchmarkComparison& comparison) {
-    TableRows rows{{"BENCHMARK", "BEFORE", "AFTER", "CHANGE", "95 %", "VERDICT"}};
-    for (const BenchmarkChange& change : comparison.changes) {
-        const bool is_compared = change.intervalPercent.has_value();
-        rows.push_back(
-            {change.name, is_compared ? duration(change.beforeNs) : "-", is_compared ? duration(change.afterNs) : "-",
-             is_compared ? percent(change.changePercent) : "-",
-             is_compared ? percent(change.intervalPercent->low) + " to " + percent(change.intervalPercent->high) : "-",
-             std::string(wire::type_of<BenchmarkVerdict>.enumerators[static_cast<std::size_t>(change.verdict)])});
-    }
-    std::string text = aligned(rows);
-    for (const BenchmarkChange& change : comparison.changes)
-        if (!change.reason.empty()) text += "\n" + change.name + ": " + change.reason;
-    for (const std::string& reason : comparison.reasons) text += "\n" + reason;
-    if (!text.ends_with('\n')) text += '\n';
-    return text;
-}
-
-std::string conclusion(const BenchmarkComparison& comparison) {
-    using enum BenchmarkVerdict;
-    switch (comparison.verdict) {
-    case slower:
-        return "\nslower\n";
-    case unclear:
-        return "\nit cannot be told whether anything is slower\n";
-    case faster:
-        return "\nfaster, and nothing is slower\n";
-    case same:
-        break;
-    }
-    return "\nnothing is slower\n";
-}
-
-// Draws over what it drew before.
-class LiveTable {
-  public:
-    void draw(const std::string& text) {
-        std::string out = lines_ > 0 ? "\033[" + std::to_string(lines_) + "A" : "";
-        for (const char c : text) out += c == '\n' ? std::string("\033[K\n") : std::string(1, c);
-        print_text(out);
-        lines_ = std::ranges::count(text, '\n');
-    }
-    // What is printed next replaces it.
-    void clear() {
-        if (lines_ > 0) print_text("\033[" + std::to_string(lines_) + "A\033[J");
-        lines_ = 0;
-    }
-
-  private:
-    std::ptrdiff_t lines_ = 0;
-};
-
 BenchmarkRequest request_of(const Command& command) {
     BenchmarkRequest request{.names = command.suites,
                              .command = command.program,
@@ -189,16 +89,48 @@ BenchmarkRequest request_of(const Command& command) {
     return request;
 }
 
-BenchmarkControl control_of(const Command& command, LiveTable& live) {
-    BenchmarkControl control{.is_cancelled = [] { return is_interrupted.load(); }};
-    if (!command.as_json && isatty(STDOUT_FILENO) == 1)
-        control.update = [&live](const std::vector<BenchmarkResult>& so_far) { live.draw(table_of(so_far)); };
-    else if (isatty(STDERR_FILENO) == 1)
-        control.progress = [](double share, std::string_view what) {
-            std::fprintf(stderr, "\r\033[K%3.0f %% %.*s", share, static_cast<int>(what.size()), what.data());
-        };
-    return control;
-}
+// Shows how far it is: the table on a terminal, one line where the table goes elsewhere.
+class Follower {
+  public:
+    explicit Follower(const Command& command)
+        : draws_table_(!command.as_json && isatty(STDOUT_FILENO) == 1),
+          draws_line_(!draws_table_ && isatty(STDERR_FILENO) == 1) {}
+    ~Follower() { end(); }
+    Follower(const Follower&) = delete;
+
+    BenchmarkControl control() {
+        BenchmarkControl control{.is_cancelled = [] { return is_interrupted.load(); }};
+        if (draws_table_ || draws_line_)
+            control.progress = [this](double percentage, std::string_view what) { note(percentage, what); };
+        if (draws_table_)
+            control.update = [this](const std::vector<BenchmarkResult>& so_far) {
+                screen_.draw(live_report(so_far, progress_, stdout_page()));
+            };
+        return control;
+    }
+    // What is printed next replaces it.
+    void end() {
+        screen_.clear();
+        if (draws_line_) std::fputs("\r\033[K", stderr);
+    }
+
+  private:
+    void note(double percentage, std::string_view what) {
+        progress_ = {.percentage = percentage,
+                     .what = std::string(what),
+                     .elapsed_ms = (system_clock().now_ns() - began_ns_) / 1'000'000};
+        if (!draws_line_) return;
+        const std::string left = time_left(progress_);
+        std::fprintf(stderr, "\r\033[K%3.0f %%  %s%s%s", percentage, left.c_str(), left.empty() ? "" : "  ",
+                     progress_.what.c_str());
+    }
+
+    const bool draws_table_;
+    const bool draws_line_;
+    const std::int64_t began_ns_ = system_clock().now_ns();
+    BenchProgress progress_{};
+    BenchScreen screen_;
+};
 
 int print_run(Bench& bench, const Command& command, const BenchmarkRun& run) {
     const bool is_complete =
@@ -207,10 +139,10 @@ int print_run(Bench& bench, const Command& command, const BenchmarkRun& run) {
         const int printed = print_text(benchmark_file_text(run) + "\n");
         return is_complete ? printed : failed;
     }
-    std::string text = table_of(run.results) + notes_of(run);
-    const auto compared = bench->compare_with_baseline(run);
-    if (!compared) return complain(compared.error(), failed);
-    if (*compared) text += "\ncompared with the baseline:\n" + table_of(**compared) + conclusion(**compared);
+    const BenchPage page = stdout_page();
+    std::string text = bench_report(run, page);
+    if (const auto compared = bench->compare_with_baseline(run))
+        text += "\ncompared with the baseline:\n" + comparison_report(*compared, page);
     const int printed = print_text(text);
     return is_complete ? printed : failed;
 }
@@ -243,18 +175,19 @@ int bench_run(const ApplicationOptions& options, const Command& command) {
     }
     end_on_signals();
     Bench bench(options, has_components);
-    LiveTable live;
-    const BenchmarkControl control = control_of(command, live);
-    const auto run = bench->run(request_of(command), control);
-    live.clear();
-    if (control.progress) std::fputs("\r\033[K", stderr);
+    Follower follower(command);
+    const auto run = bench->run(request_of(command), follower.control());
+    follower.end();
     if (!run) {
-        if (is_interrupted) return interrupted;
+        if (is_interrupted) {
+            std::fputs("pillion: interrupted; nothing was stored\n", stderr);
+            return interrupted;
+        }
         const bool is_usage =
             run.error().code == ErrorCode::invalid_params || run.error().code == ErrorCode::method_not_found;
         return complain(run.error(), is_usage ? unusable : failed);
     }
-    if (command.is_baseline)
+    if (command.is_baseline && !run->notStored)
         if (const auto set = bench->set_baseline({.kind = BenchmarkReference::Kind::id, .id = run->id}); !set)
             return complain(set.error(), failed);
     return print_run(bench, command, *run);
@@ -270,7 +203,7 @@ int bench_compare(const ApplicationOptions& options, const Command& command) {
     if (!after) return complain(after.error(), unclear);
     const BenchmarkComparison comparison = compare_benchmarks(*before, *after, wanted);
     if (print_text(command.as_json ? benchmark_comparison_text(comparison) + "\n"
-                                   : table_of(comparison) + conclusion(comparison)) != 0)
+                                   : comparison_report(comparison, stdout_page())) != 0)
         return unclear;
     if (comparison.verdict == BenchmarkVerdict::unclear) return unclear;
     return comparison.verdict == BenchmarkVerdict::slower ? failed : 0;

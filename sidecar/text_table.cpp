@@ -5,7 +5,7 @@
 
 namespace pillion {
 
-std::string aligned(const TableRows& rows) {
+std::string aligned(const TableRows& rows, std::span<const Align> alignment) {
     std::vector<std::size_t> widths(rows.front().size());
     for (const auto& row : rows)
         for (std::size_t column = 0; column < row.size(); ++column)
@@ -13,8 +13,11 @@ std::string aligned(const TableRows& rows) {
     std::string text;
     for (const auto& row : rows) {
         for (std::size_t column = 0; column < row.size(); ++column) {
+            const std::size_t room = widths[column] - row[column].size();
+            const bool is_right = column < alignment.size() && alignment[column] == Align::right;
+            if (is_right) text.append(room, ' ');
             text += row[column];
-            if (column + 1 < row.size()) text.append(widths[column] - row[column].size() + 2, ' ');
+            if (column + 1 < row.size()) text.append((is_right ? 0 : room) + 2, ' ');
         }
         while (text.ends_with(' ')) text.pop_back();
         text += '\n';

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::int64_t slice_ms = 100; // how soon a cancellation is seen
 constexpr std::int64_t end_ms_max = 3'000;
+constexpr std::int64_t cancelled_end_ms_max = 300;
 constexpr std::size_t errors_shown = 300;
 
 struct SpawnFiles {
@@ -177,7 +178,9 @@ ServedChild::~ServedChild() {
     if (input_ >= 0) close(input_);
     if (output_ >= 0) close(output_);
     if (pid_ < 0) return;
-    if (await_end(pid_, {.wait_ms_max = end_ms_max, .is_cancelled = {}}) != Ended::by_itself) kill(-pid_, SIGKILL);
+    const bool is_cancelled = limits_.is_cancelled && limits_.is_cancelled();
+    const std::int64_t wait_ms_max = is_cancelled ? cancelled_end_ms_max : end_ms_max;
+    if (await_end(pid_, {.wait_ms_max = wait_ms_max, .is_cancelled = {}}) != Ended::by_itself) kill(-pid_, SIGKILL);
     reap(pid_);
 }
 

@@ -31,7 +31,7 @@ class ServedChild {
                                      ChildEnvironment environment, ChildLimits limits);
     ServedChild(ServedChild&& other) noexcept;
     ServedChild& operator=(ServedChild&& other) noexcept;
-    // Ends it: its stdin ends, and if that does not help, it is killed.
+    // Ends it: its stdin ends, and if that does not help, it is killed; soon, if it is cancelled.
     ~ServedChild();
 
     // Writes one line; `text` has its line end.

@@ -3,6 +3,7 @@
 #include "ipc/nearest.h"
 #include "modules/benchmarks/benchmark_case.h"
 #include "modules/benchmarks/benchmark_history.h"
+#include "modules/benchmarks/benchmark_lock.h"
 #include "modules/benchmarks/benchmark_machine.h"
 #include "modules/benchmarks/benchmark_measure.h"
 #include "modules/benchmarks/benchmark_schedule.h"
@@ -103,6 +104,13 @@ Result<void> check_name(const std::vector<BenchmarkDeclaration>& all, const std:
                 "/names", best);
 }
 
+// A baseline may be of more benchmarks than were run now.
+void leave_measured(BenchmarkRun& baseline, const BenchmarkRun& run) {
+    std::erase_if(baseline.results, [&run](const BenchmarkResult& result) {
+        return std::ranges::find(run.results, result.name, &BenchmarkResult::name) == run.results.end();
+    });
+}
+
 } // namespace
 
 // One measurement at a time.
@@ -112,6 +120,7 @@ class Benchmarks::Turn {
     ~Turn() {
         const std::lock_guard lock(owner_.mutex_);
         owner_.running_ = false;
+        owner_.lock_.reset();
     }
     Turn(const Turn&) = delete;
 
@@ -144,7 +153,8 @@ Result<void> Benchmarks::check(const BenchmarkRequest& request) const {
     // It becomes part of a request as it stands.
     if (request.method.find_first_of("\"\\\n") != std::string::npos)
         return fail(ErrorCode::method_not_found, "there is no method \"" + request.method + "\"", "/method");
-    if (request.method.starts_with("benchmarks."))
+    if (request.method.starts_with("benchmarks.") || request.method == "run_startup_benchmark" ||
+        request.method == "run_performance_benchmarks")
         return fail(ErrorCode::invalid_params, request.method + " cannot measure itself", "/method");
     return {};
 }
@@ -155,6 +165,7 @@ Result<void> Benchmarks::begin() {
     if (running_)
         return fail(ErrorCode::conflict, "a benchmark is running; two at once would measure each other", {},
                     "wait for its end");
+    lock_ = std::make_unique<BenchmarkLock>(PILLION_TRY(BenchmarkLock::take(host_.data_directory)));
     running_ = true;
     return {};
 }
@@ -219,12 +230,16 @@ Result<BenchmarkRun> Benchmarks::measure(const BenchmarkRequest& request, const 
                                               : served_method_benchmark(request.method, params, around)});
     }
 
-    run.results =
-        PILLION_TRY(measure_benchmarks(std::move(subjects), request.settings,
-                                       {.clock = host_.clock, .activity = read_machine_activity, .control = watched}));
+    auto results = measure_benchmarks(std::move(subjects), request.settings,
+                                      {.clock = host_.clock, .activity = read_machine_activity, .control = watched});
+    if (!results && stopping_) return fail(ErrorCode::unavailable, "the program ended before the benchmark did");
+    run.results = PILLION_TRY(std::move(results));
     run.durationMs = static_cast<double>(host_.clock.now_ns() - began_ns) / 1e6;
-    PILLION_TRY(store_benchmark_run(host_.state, run));
-    if (host_.on_finished) host_.on_finished(run, PILLION_TRY(compare_with_baseline(run)));
+    if (const auto stored = store_benchmark_run(host_.state, run); !stored) {
+        run.id = 0;
+        run.notStored = stored.error().message;
+    }
+    if (host_.on_finished) host_.on_finished(run, compare_with_baseline(run));
     return run;
 }
 
@@ -249,21 +264,19 @@ Result<BenchmarkComparison> Benchmarks::compare(const BenchmarkReference& before
                                                 const BenchmarkComparisonOptions& options) {
     BenchmarkRun old = PILLION_TRY(find(before));
     const BenchmarkRun now = PILLION_TRY(find(after));
-    // The baseline may be of more benchmarks than were run now.
-    if (before.kind == BenchmarkReference::Kind::baseline)
-        std::erase_if(old.results, [&now](const BenchmarkResult& result) {
-            return std::ranges::find(now.results, result.name, &BenchmarkResult::name) == now.results.end();
-        });
+    if (before.kind == BenchmarkReference::Kind::baseline) leave_measured(old, now);
     return compare_benchmarks(old, now, options);
 }
 
-Result<std::optional<BenchmarkComparison>> Benchmarks::compare_with_baseline(const BenchmarkRun& run) {
-    auto compared =
-        compare({.kind = BenchmarkReference::Kind::baseline}, {.kind = BenchmarkReference::Kind::id, .id = run.id});
-    if (!compared && compared.error().code == ErrorCode::not_found) return std::nullopt;
-    if (!compared) return std::unexpected(std::move(compared).error());
-    if (compared->changes.empty()) return std::nullopt; // none of its benchmarks has a baseline
-    return std::optional(std::move(*compared));
+std::optional<BenchmarkComparison> Benchmarks::compare_with_baseline(const BenchmarkRun& run) {
+    auto old = find({.kind = BenchmarkReference::Kind::baseline});
+    if (!old && old.error().code == ErrorCode::not_found) return std::nullopt;
+    if (!old)
+        return BenchmarkComparison{.verdict = BenchmarkVerdict::unclear,
+                                   .reasons = {"the baseline cannot be read: " + old.error().message}};
+    leave_measured(*old, run);
+    if (old->results.empty()) return std::nullopt; // none of its benchmarks has a baseline
+    return compare_benchmarks(*old, run);
 }
 
 Result<BenchmarkSchedule> Benchmarks::set_schedule(double every_hours, std::vector<std::string> names) {

@@ -93,6 +93,7 @@ struct BenchmarkRun {
     BenchmarkBuild build{};
     BenchmarkSettings settings{};
     std::vector<BenchmarkResult> results{};
+    std::optional<std::string> notStored{}; // why
 };
 
 struct BenchmarkRequest {
@@ -187,6 +188,8 @@ struct BenchmarkSchedule {
     std::string waitsFor{};               // what kept the last one that was due from being run
 };
 
+class BenchmarkLock;
+
 class Benchmarks {
   public:
     using Answered = std::function<void(Result<void>)>;
@@ -222,7 +225,9 @@ class Benchmarks {
 
     std::vector<BenchmarkInfo> list() const;
 
-    // Measures on the calling thread and stores the result. One at a time, else -32003. -32800 if cancelled.
+    // Measures on the calling thread and stores the result. One at a time in a data directory, else -32003 with the
+    // process that measures. -32800 if cancelled, -32005 if stop() ended it. What cannot be stored is not lost: the
+    // run says so.
     Result<BenchmarkRun> run(const BenchmarkRequest& request, const BenchmarkControl& control = {});
     // The same on a thread of its own. An error that is known at once is returned, then `done` never comes.
     Result<void> start(BenchmarkRequest request, BenchmarkControl control,
@@ -234,8 +239,9 @@ class Benchmarks {
     Result<BenchmarkRun> set_baseline(const BenchmarkReference& reference);
     Result<BenchmarkComparison> compare(const BenchmarkReference& before, const BenchmarkReference& after,
                                         const BenchmarkComparisonOptions& options = {});
-    // The run's comparison with the baseline of its machine; nothing if there is none.
-    Result<std::optional<BenchmarkComparison>> compare_with_baseline(const BenchmarkRun& run);
+    // The run's comparison with the baseline of its machine; nothing if there is none. `unclear` where the baseline
+    // cannot be read.
+    std::optional<BenchmarkComparison> compare_with_baseline(const BenchmarkRun& run);
 
     // From now on and in later processes; 0 hours ends it.
     Result<BenchmarkSchedule> set_schedule(double every_hours, std::vector<std::string> names);
@@ -259,7 +265,8 @@ class Benchmarks {
 
     mutable std::mutex mutex_; // guards what follows
     bool running_ = false;
-    std::thread thread_; // of start(); joined by the next start or stop()
+    std::unique_ptr<BenchmarkLock> lock_; // while running
+    std::thread thread_;                  // of start(); joined by the next start or stop()
     BenchmarkSchedule schedule_{};
     TimerId timer_{};
 };

@@ -103,8 +103,9 @@ BenchmarkRequest request_of(BenchmarksRunParams& params) {
 
 Result<BenchmarksRunResult> finish(Benchmarks& benchmarks, Result<BenchmarkRun> measured, bool is_baseline) {
     BenchmarksRunResult result{.run = PILLION_TRY(std::move(measured))};
-    result.comparison = PILLION_TRY(benchmarks.compare_with_baseline(result.run));
-    if (is_baseline) PILLION_TRY(benchmarks.set_baseline({.kind = BenchmarkReference::Kind::id, .id = result.run.id}));
+    result.comparison = benchmarks.compare_with_baseline(result.run);
+    if (is_baseline && !result.run.notStored)
+        PILLION_TRY(benchmarks.set_baseline({.kind = BenchmarkReference::Kind::id, .id = result.run.id}));
     return result;
 }
 

@@ -55,12 +55,13 @@ PILLION_WIRE(BenchmarkResult, PILLION_FIELD(name, "The benchmark."), PILLION_FIE
              PILLION_FIELD(error, "What kept it from being measured; absent if nothing."),
              PILLION_FIELD(samples, "Nanoseconds for one operation: of each run the median. These are compared."))
 
-PILLION_WIRE(BenchmarkRun, PILLION_FIELD(id, "Under which it is stored."),
+PILLION_WIRE(BenchmarkRun, PILLION_FIELD(id, "Under which it is stored; 0 if it is not."),
              PILLION_FIELD(at, "When it began, in milliseconds since the Unix epoch."),
              PILLION_FIELD(label, "What whoever asked for it called it."),
              PILLION_FIELD(durationMs, "How long it took, in milliseconds."),
              PILLION_FIELD(machine, "What it was measured on."), PILLION_FIELD(build, "What was measured."),
-             PILLION_FIELD(settings, "How it was measured."), PILLION_FIELD(results, "One for each benchmark."))
+             PILLION_FIELD(settings, "How it was measured."), PILLION_FIELD(results, "One for each benchmark."),
+             PILLION_FIELD(notStored, "Why it could not be stored, if it could not."))
 
 PILLION_WIRE(BenchmarkChange, PILLION_FIELD(name, "The benchmark."),
              PILLION_FIELD(verdict,

@@ -121,6 +121,7 @@ TEST_CASE_METHOD(Shelf, "a part of Pillion itself can call a method, in whicheve
     wire.dispatcher->run_own("shelf.look", R"({"key":"far"})", keep);
     REQUIRE(waiting.size() == 1);
     CHECK(answers.empty());
+    CHECK_FALSE(waiting.front().call().id().empty()); // which would say that no answer is wanted
     waiting.front()(LookResult{"there"});
     waiting.clear();
     wire.dispatcher->run_own("shelf.look", R"({"kez":"far"})", keep);
