@@ -163,11 +163,13 @@ class AppTest(PillionTest):
             return ""
 
     def configuration(self, automatic: bool = False, **sections) -> str:
-        """Writes the configuration: sections of tables by name, `components={"a": {...}}`."""
+        """Writes the configuration: sections of tables by name, `components={"a": {...}}`, and of plain members, `log={"level": "debug"}`."""
         lines = ["[startup]", f"automatic = {toml(automatic)}"]
         lines += [f"{key} = {toml(value)}" for key, value in sections.pop("startup", {}).items()]
         for section, tables in sections.items():
-            for name, members in tables.items():
+            plain = {name: value for name, value in tables.items() if not isinstance(value, dict)}
+            lines += [f"[{section}]"] * bool(plain) + [f"{name} = {toml(value)}" for name, value in plain.items()]
+            for name, members in ((name, members) for name, members in tables.items() if name not in plain):
                 lines += [f"[{section}.{name}]"] + [f"{key} = {toml(value)}" for key, value in members.items()]
         return self.write("app.toml", "\n".join(lines) + "\n")
 
