@@ -40,6 +40,10 @@ std::string second_words(std::string_view first) {
     return words;
 }
 
+bool is_file(std::string_view positional) {
+    return positional == "FILE" || positional == "BEFORE" || positional == "AFTER" || positional == "TRACE";
+}
+
 // Whether the word alone is a command.
 bool takes_itself(std::string_view first) {
     return std::ranges::any_of(command_table::commands, [&](const auto& command) { return command.name == first; });
@@ -109,6 +113,7 @@ std::string bash() {
                       "  COMPREPLY=()\n"
                       "  case \"$before\" in\n";
     for (const OptionDescription* option : all_options()) {
+        if (option->argument.empty()) continue;
         if (!option->choices.empty())
             out += "    " + text(option->name) + ") COMPREPLY=($(compgen -W " + shell_quoted(joined(option->choices)) +
                    " -- \"$word\")); return ;;\n";
@@ -133,9 +138,18 @@ std::string bash() {
            ") command+=\" ${COMP_WORDS[2]}\" ;;\n"
            "    esac\n"
            "  fi\n"
-           "  case \"$command\" in\n"
-           "    'config check'|'bench compare') COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
-           "    'bench command') COMPREPLY=($(compgen -c -- \"$word\")); return ;;\n";
+           "  if [[ $word != -* ]]; then\n"
+           "    case \"$command\" in\n";
+    for (const CommandDescription& command : command_table::commands) {
+        if (command.positionals.empty()) continue;
+        const std::string_view name = command.positionals.front().name;
+        if (is_file(name) || name == "PROGRAM")
+            out += "      " + shell_quoted(command.name) + ") COMPREPLY=($(compgen " + (is_file(name) ? "-f" : "-c") +
+                   " -- \"$word\")); return ;;\n";
+    }
+    out += "    esac\n"
+           "  fi\n"
+           "  case \"$command\" in\n";
     for (const std::string_view word : first_words())
         if (!takes_itself(word)) out += "    " + text(word) + ") words=" + shell_quoted(second_words(word)) + " ;;\n";
     for (const CommandDescription& command : command_table::commands) out += bash_case(command);
@@ -158,16 +172,18 @@ std::string zsh_escaped(std::string_view words) {
 std::string zsh_action(std::string_view argument, std::span<const std::string_view> choices) {
     if (!choices.empty()) return "(" + joined(choices) + ")";
     if (argument == "PROGRAM") return "_command_names -e";
-    const bool is_file = argument == "FILE" || argument == "BEFORE" || argument == "AFTER";
-    return argument == "DIR" ? "_files -/" : is_file ? "_files" : " ";
+    return argument == "DIR" ? "_files -/" : is_file(argument) ? "_files" : " ";
 }
 
 std::string zsh_arguments(const CommandDescription& command) {
     std::string out = "_arguments";
-    for (const OptionDescription& option : command.options)
-        out += " " +
-               shell_quoted((option.is_repeatable ? "*" : "") + text(option.name) + "[" + zsh_escaped(option.summary) +
-                            "]:" + text(option.argument) + ":" + zsh_action(option.argument, option.choices));
+    for (const OptionDescription& option : command.options) {
+        std::string specification =
+            (option.is_repeatable ? "*" : "") + text(option.name) + "[" + zsh_escaped(option.summary) + "]";
+        if (!option.argument.empty())
+            specification += ":" + text(option.argument) + ":" + zsh_action(option.argument, option.choices);
+        out += " " + shell_quoted(specification);
+    }
     for (const PositionalDescription& positional : command.positionals)
         out += " " + shell_quoted((positional.is_repeatable ? "*:"
                                    : positional.is_required ? ":"
@@ -228,12 +244,15 @@ std::string fish() {
                                  (second.empty() ? "" : "; and __fish_seen_subcommand_from " + text(second)) + "'";
         const std::string condition = second.empty()
                                           ? "__fish_use_subcommand"
-                                          : "'__fish_seen_subcommand_from " + text(first_word(command.name)) + "'";
+                                          : "'__fish_seen_subcommand_from " + text(first_word(command.name)) +
+                                                "; and not __fish_seen_subcommand_from " +
+                                                second_words(first_word(command.name)) + "'";
         // Fish knows ' and \ only inside single quotes; the summaries have neither.
         out += "complete -c pillion -n " + condition + " -a " + text(second.empty() ? command.name : second) + " -d " +
                shell_quoted(command.summary) + "\n";
         for (const OptionDescription& option : command.options) {
-            out += "complete -c pillion -n " + seen + " -l " + text(option.name.substr(2)) + " -r";
+            out += "complete -c pillion -n " + seen + " -l " + text(option.name.substr(2));
+            if (!option.argument.empty()) out += " -r";
             if (!option.choices.empty())
                 out += " -a " + shell_quoted(joined(option.choices));
             else if (option.argument == "DIR")
@@ -245,8 +264,10 @@ std::string fish() {
         for (const PositionalDescription& positional : command.positionals) {
             if (!positional.choices.empty())
                 out += "complete -c pillion -n " + seen + " -a " + shell_quoted(joined(positional.choices)) + "\n";
-            else if (positional.name == "FILE")
+            else if (is_file(positional.name))
                 out += "complete -c pillion -n " + seen + " -F\n";
+            else if (positional.name == "PROGRAM")
+                out += "complete -c pillion -n " + seen + " -a '(__fish_complete_command)'\n";
         }
     }
     for (const std::string_view word : first_words())
