@@ -116,7 +116,12 @@ class Page {
 void Page::head() {
     out_ += "<section class=\"head\">" + score_ring(report_.score) +
             "<div><h1>Performance report</h1><p class=\"soft\">" + full_time(report_.from) + " to " +
-            full_time(report_.to) + "</p><p>" + counted(report_.seriesExamined, "series", "series") + ", " +
+            full_time(report_.to) + "</p>";
+    if (report_.seriesExamined == 0) {
+        out_ += "<p>Nothing was measured in this time.</p></div></section>";
+        return;
+    }
+    out_ += "<p>" + counted(report_.seriesExamined, "series", "series") + ", " +
             counted(report_.criticalIssues.size(), "critical issue", "critical issues") + ", " +
             counted(report_.bottlenecks.size(), "bottleneck", "bottlenecks") + ", " +
             counted(report_.trends.size(), "trend", "trends") + ", " +
