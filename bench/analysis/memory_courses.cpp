@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <span>
 
 namespace pillion::bench {
 
@@ -46,6 +48,13 @@ std::vector<double> teeth(std::size_t count, double height, double period, doubl
 
 void add(std::vector<double>& to, const std::vector<double>& more) {
     for (std::size_t index = 0; index < to.size(); ++index) to[index] += more[index];
+}
+
+// The least of those that were taken.
+double least_of(std::span<const double> values) {
+    double least = std::numeric_limits<double>::quiet_NaN();
+    for (const double value : values) least = std::fmin(least, value);
+    return least;
 }
 
 } // namespace
@@ -142,9 +151,7 @@ CourseView::CourseView(std::vector<double> course) {
     for (const std::size_t step : level_steps) {
         std::vector<double>& level = levels_.emplace_back();
         for (std::size_t from = 0; from < course.size(); from += step)
-            level.push_back(
-                *std::min_element(course.begin() + static_cast<std::ptrdiff_t>(from),
-                                  course.begin() + static_cast<std::ptrdiff_t>(std::min(from + step, course.size()))));
+            level.push_back(least_of(std::span(course).subspan(from, std::min(step, course.size() - from))));
     }
 }
 
@@ -156,7 +163,8 @@ std::vector<SeriesPoint> CourseView::at(std::size_t now) const {
         const std::size_t to = level == 0 ? now : now - std::min(now, level_reach[level - 1]);
         for (std::size_t index = from / step; index * step < to; ++index) {
             const auto at_ms = static_cast<std::int64_t>(index * step) * course_step_ms + 1'700'000'000'000;
-            if (points.empty() || at_ms > points.back().at_ms) points.push_back({at_ms, levels_[level][index]});
+            const double value = levels_[level][index];
+            if (!std::isnan(value) && (points.empty() || at_ms > points.back().at_ms)) points.push_back({at_ms, value});
         }
     }
     return points;

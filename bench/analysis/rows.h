@@ -3,6 +3,8 @@
 
 #include "report.h"
 
+#include <cstdint>
+
 namespace pillion::bench {
 
 struct Effort {
@@ -10,11 +12,16 @@ struct Effort {
     int leaks = 20; // of each rate and kind of noise
     int comparisons = 400;
     int series = 200;
+    std::uint64_t seed = 40'000'000; // of the courses shaped after apps
 };
 
 void measure_leaks(const Effort& effort, Report& report);
 void measure_regressions(const Effort& effort, Report& report);
 void measure_changes(const Effort& effort, Report& report);
 void measure_anomalies(const Effort& effort, Report& report);
+void measure_app_leaks(const Effort& effort, Report& report);
+void measure_comparisons(const Effort& effort, Report& report);
+void measure_app_anomalies(const Effort& effort, Report& report);
+void measure_costs(Report& report);
 
 } // namespace pillion::bench

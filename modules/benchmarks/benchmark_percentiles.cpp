@@ -86,7 +86,7 @@ std::vector<std::string> noise_of(const std::vector<double>& samples, double cpu
     constexpr double stolen_percent_max = 2;
     constexpr double frequency_ratio_max = 1.15;
     constexpr double outlier_z = 5;
-    constexpr double outlier_percent_max = 10;
+    constexpr double outlier_percent_max = 25; // fewer do nothing to medians and ranks
     constexpr double drift_probability = 0.001;
     constexpr double drift_share_min = 0.05;
     constexpr std::size_t samples_min = 10;

@@ -84,9 +84,13 @@ enum class Change : std::uint8_t {
 };
 std::string_view name_of(Change change);
 
+enum class Correlation : std::uint8_t { corrected, ignored }; // of values that follow each other
+
 struct Compare {
     double minimum_effect = 0.03; // share of before's median below which a change does not matter
     double confidence = confidence_usual;
+    double higher_share = 0.5; // of the errors that the confidence allows, those that may be a rise that is none
+    Correlation correlation = Correlation::ignored; // corrected: the values are in the order they were measured in
 };
 struct Comparison {
     Change change = Change::undecided;
@@ -95,6 +99,7 @@ struct Comparison {
     Estimate shift{};       // Hodges and Lehmann, in the values' unit
     Estimate shift_share{}; // of before's median; 0 where that is 0
     RankTest test{};        // two-sided
+    double probability = 1; // on which the change rests: of one as clear by chance, as the errors are shared out
 };
 inline constexpr std::size_t compare_values_min = 5; // on either side
 // Did it change, and does it matter?
@@ -137,7 +142,6 @@ struct Trend {
     double line(double time) const { return level + slope * (time - at); }
 };
 inline constexpr std::size_t trend_values_min = 8;
-enum class Correlation : std::uint8_t { corrected, ignored }; // of values that follow each other
 // Whether and how fast it rises or falls. Times ascend; more than 1,000 values are thinned to as many medians.
 Result<Trend> trend(Values times, Values values, double confidence = confidence_usual,
                     Correlation correlation = Correlation::corrected);

@@ -3,7 +3,8 @@
 // approximation with corrections for ties and continuity. The shift of Hodges and Lehmann (Estimates of Location Based
 // on Rank Tests, Ann. Math. Statist. 34, 1963) with the interval of Moses that inverts the test. A change is told when
 // the test is significant and the estimate is at least the minimum effect; that nothing changed, when the whole
-// interval lies within the minimum effect (two one-sided tests: Schuirmann 1987).
+// interval lies within the minimum effect (two one-sided tests: Schuirmann 1987). Runs that resemble the ones before
+// them carry less information than their number; where that shows, test and interval are widened by it.
 #include "modules/statistics/statistics_parts.h"
 
 #include <algorithm>
@@ -19,19 +20,19 @@ namespace {
 constexpr std::size_t exact_pairs_max = 900;
 
 // P(U >= u) for every u from 0 to m * n. U has as many arrangements as there are partitions of it into at most m parts
-// of at most n.
+// of at most n: the Gaussian binomial coefficient, factor by factor. Its second half mirrors the first, whose small
+// numbers stay exact that way.
 std::vector<double> exact_tails(std::size_t m, std::size_t n) {
     const std::size_t largest = m * n;
-    std::vector<std::vector<double>> ways(m + 1, std::vector<double>(largest + 1, 0));
-    ways[0][0] = 1;
-    for (std::size_t part = 1; part <= n; ++part)
-        for (std::size_t parts = 1; parts <= m; ++parts)
-            for (std::size_t u = part; u <= largest; ++u) ways[parts][u] += ways[parts - 1][u - part];
-    std::vector<double> tails(largest + 2, 0);
-    for (std::size_t u = largest + 1; u-- > 0;) {
-        tails[u] = tails[u + 1];
-        for (std::size_t parts = 0; parts <= m; ++parts) tails[u] += ways[parts][u];
+    std::vector<double> ways(largest + 1, 0);
+    ways[0] = 1;
+    for (std::size_t part = 1; part <= m; ++part) {
+        for (std::size_t u = largest / 2 + 1; u-- > n + part;) ways[u] -= ways[u - n - part];
+        for (std::size_t u = part; u <= largest / 2; ++u) ways[u] += ways[u - part];
     }
+    for (std::size_t u = largest / 2 + 1; u <= largest; ++u) ways[u] = ways[largest - u];
+    std::vector<double> tails(largest + 2, 0);
+    for (std::size_t u = largest + 1; u-- > 0;) tails[u] = tails[u + 1] + ways[u];
     const double all = tails[0];
     for (double& tail : tails) tail /= all;
     return tails;
@@ -186,21 +187,68 @@ std::string_view name_of(Change change) {
     return "undecided";
 }
 
+namespace {
+
+// Of values that follow each other, by their ranks within each of the samples; 0 where chance alone makes as much once
+// in a hundred times.
+double correlation_in(Values before, Values after) {
+    double own = 0;
+    double product = 0;
+    for (const Values values : {before, after}) {
+        const Ranks ranks = ranks_of(values);
+        const double center = (static_cast<double>(values.size()) + 1) / 2;
+        for (std::size_t index = 0; index < values.size(); ++index) {
+            own += (ranks.ranks[index] - center) * (ranks.ranks[index] - center);
+            if (index > 0) product += (ranks.ranks[index] - center) * (ranks.ranks[index - 1] - center);
+        }
+    }
+    const auto count = static_cast<double>(before.size() + after.size());
+    const double correlation = own > 0 ? product / own : 0;
+    return correlation < 2.33 / std::sqrt(count) ? 0 : std::min(correlation + 2 / count, 0.95);
+}
+
+// As what share of their number such values count, by an autoregression of order 1.
+double information_of(double correlation) { return (1 - correlation) / (1 + correlation); }
+
+// Of a difference as clear in its direction, over the share of the errors that this direction may make.
+Result<double> probability_of(Values before, Values after, double higher_share, double information) {
+    const auto one_sided = [&](Alternative alternative) -> Result<double> {
+        const RankTest test = PILLION_TRY(mann_whitney(before, after, alternative));
+        if (information >= 1 || test.z == 0) return test.probability;
+        return normal_tail((alternative == Alternative::greater ? test.z : -test.z) * std::sqrt(information));
+    };
+    const double greater = PILLION_TRY(one_sided(Alternative::greater));
+    const double less = PILLION_TRY(one_sided(Alternative::less));
+    return std::min({1.0, greater / higher_share, less / (1 - higher_share)});
+}
+
+} // namespace
+
 Result<Comparison> compare(Values before, Values after, const Compare& options) {
     PILLION_TRY(check(before, compare_values_min, "a comparison"));
     PILLION_TRY(check(after, compare_values_min, "a comparison"));
     if (!(options.minimum_effect >= 0 && std::isfinite(options.minimum_effect)))
         PILLION_TRY(check_between(options.minimum_effect, 0, 1, "a minimum effect"));
     Comparison comparison{.before_median = PILLION_TRY(median(before)), .after_median = PILLION_TRY(median(after))};
-    comparison.shift = PILLION_TRY(hodges_lehmann(before, after, options.confidence));
+    if (!(options.higher_share > 0 && options.higher_share < 1))
+        PILLION_TRY(check_between(options.higher_share, 0, 1, "the share of the errors that is spent on a rise"));
+    double confidence = options.confidence;
+    double information = 1;
+    if (options.correlation == Correlation::corrected) information = information_of(correlation_in(before, after));
+    if (information < 1) {
+        const double z = normal_quantile((1 - confidence) / 2) / std::sqrt(information);
+        confidence = std::min(1 - 2 * normal_tail(z), 1 - 1e-12);
+    }
+    comparison.shift = PILLION_TRY(hodges_lehmann(before, after, confidence));
     comparison.test = PILLION_TRY(mann_whitney(before, after));
+    comparison.probability = PILLION_TRY(probability_of(before, after, options.higher_share, information));
     const double base = std::abs(comparison.before_median);
     const double least = options.minimum_effect * base;
     if (base > 0)
         comparison.shift_share = {
             .value = comparison.shift.value / base,
             .interval = {comparison.shift.interval.low / base, comparison.shift.interval.high / base}};
-    const bool is_significant = comparison.test.probability < 1 - options.confidence;
+    const bool is_significant = comparison.probability < 1 - options.confidence;
     if (is_significant && comparison.shift.value > 0 && comparison.shift.value >= least)
         comparison.change = Change::higher;
     else if (is_significant && comparison.shift.value < 0 && -comparison.shift.value >= least)

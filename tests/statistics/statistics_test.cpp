@@ -167,3 +167,42 @@ TEST_CASE("a change below the minimum effect is passed over", "[statistics]") {
     CHECK(change_points(values).value().empty());
     CHECK(change_points(values, {.minimum_effect = 0.001}).value().size() == 1);
 }
+
+TEST_CASE("errors are shared out between the directions as asked", "[statistics]") {
+    const std::vector<double> before{10, 11, 12, 13, 14, 15, 16, 17};
+    std::vector<double> after{11.5, 12.5, 13.5, 15.5, 16.5, 17.5, 18.5, 19.5};
+    const auto even = compare(before, after).value();
+    const auto upwards = compare(before, after, Compare{.higher_share = 0.8}).value();
+    CHECK(even.probability == Approx(even.test.probability));
+    CHECK(upwards.probability == Approx(even.probability / 2 / 0.8));
+    CHECK(upwards.test.probability == even.test.probability);
+    for (const double share : {0.0, 1.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
+        CHECK_FALSE(compare(before, after, Compare{.higher_share = share}));
+}
+
+TEST_CASE("runs that resemble the ones before them count for less", "[statistics]") {
+    std::vector<double> before;
+    std::vector<double> after;
+    for (int index = 0; index < 30; ++index) {
+        before.push_back(100 + 5 * std::sin(index * 0.3) + 0.01 * index);
+        after.push_back(103 + 5 * std::sin(index * 0.3 + 1) + 0.01 * index);
+    }
+    const auto plain = compare(before, after).value();
+    const auto corrected = compare(before, after, Compare{.correlation = Correlation::corrected}).value();
+    CHECK(corrected.probability > plain.probability);
+    CHECK(corrected.shift.interval.high - corrected.shift.interval.low >
+          plain.shift.interval.high - plain.shift.interval.low);
+    CHECK(corrected.shift.value == plain.shift.value);
+}
+
+TEST_CASE("the exact test knows all arrangements of thirty and thirty", "[statistics]") {
+    std::vector<double> low;
+    std::vector<double> high;
+    for (int index = 0; index < 30; ++index) {
+        low.push_back(index);
+        high.push_back(index + 100);
+    }
+    // One of 60! / (30! 30!) arrangements on either side.
+    CHECK(mann_whitney(low, high).value().probability == Approx(2 / 1.18264581564861424e17).epsilon(1e-9));
+    CHECK(mann_whitney(low, high, Alternative::less).value().probability == Approx(1));
+}
