@@ -151,6 +151,9 @@ void MonitoringParts::set_wanted(std::string_view who, bool is_wanted) {
 // not.
 void MonitoringParts::on_sample(const MonitorSample& sample) {
     if (monitor_.status().running) set_running(true);
+    if (sample.costPercent)
+        static_cast<void>(host_.series.get().series().observe(monitor_cost, {{"part", "processes"}},
+                                                              *sample.costPercent / 100)); // counted there if refused
     host_.hub.publish(monitor_sample_event, sample);
 }
 

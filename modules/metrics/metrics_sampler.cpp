@@ -27,8 +27,6 @@ constexpr SeriesSpec cache_misses{"pillion.rpc.cache.misses", "Cacheable request
                                   SeriesKind::counter};
 constexpr SeriesSpec pool_bytes{"pillion.memory.pool.bytes", "Memory of all pools of the hot path.", "By",
                                 SeriesKind::gauge};
-constexpr SeriesSpec monitor_cost{"pillion.monitor.cost", "Share of one core that sampling takes.", "1",
-                                  SeriesKind::gauge};
 constexpr SeriesSpec series_bytes{"pillion.series.bytes", "Memory of the time series.", "By", SeriesKind::gauge};
 constexpr SeriesSpec series_refused{"pillion.series.refused", "Values refused or put together for a limit.", "{value}",
                                     SeriesKind::counter};
@@ -125,7 +123,7 @@ void MetricsSampler::read() {
     const std::int64_t elapsed_ns = now_ns - cost_from_ns_;
     if (read_at_ns_ != 0 && elapsed_ns > 0) {
         const double share = static_cast<double>(cost_ns_) / static_cast<double>(elapsed_ns);
-        static_cast<void>(host_.series.observe(monitor_cost, {}, share));
+        static_cast<void>(host_.series.observe(monitor_cost, {{"part", "series"}}, share));
         const std::lock_guard lock(mutex_);
         cost_ = share;
     }

@@ -12,6 +12,10 @@
 
 namespace pillion {
 
+// What watching costs: `part` is `series` (the sampler's own) or `processes` (the monitor's).
+inline constexpr SeriesSpec monitor_cost{"pillion.monitor.cost", "Share of one core that sampling takes.", "1",
+                                         SeriesKind::gauge};
+
 // The series of Pillion's own that the sampler makes, for the reference.
 std::span<const SeriesSpec> metrics_series();
 
