@@ -1,7 +1,7 @@
-// The flame graph of Brendan Gregg: one box a function, as wide as the samples it or what it called was seen in,
-// standing on its caller; siblings are merged and sorted by name, so left to right means nothing. The second row is the
-// threads' names. The hue tells the module: warm for the program itself, green for libraries, grey for threads; a
-// function keeps its shade from graph to graph, because it is a hash of its name.
+// The flame graph of Brendan Gregg: one box a function, as wide as the samples it or what it called was seen in (or the
+// bytes it allocated), standing on its caller; siblings are merged and sorted by name, so left to right means nothing.
+// The second row is the threads' names. The hue tells the module: warm for the program itself, green for libraries,
+// grey for threads; a function keeps its shade from graph to graph, because it is a hash of its name.
 #include "modules/profiler/flame_graph.h"
 
 #include "ipc/base/number_text.h"
@@ -22,7 +22,7 @@ constexpr double narrowest = 0.3;       // boxes that nobody could see are left 
 enum class Hue : std::uint8_t { plain, own, library };
 
 struct Box {
-    std::uint64_t samples = 0;
+    std::uint64_t weight = 0;
     std::uint64_t self = 0;
     Hue hue = Hue::plain;
     std::map<std::string, std::unique_ptr<Box>, std::less<>> above;
@@ -48,12 +48,12 @@ std::string colour(std::string_view name, Hue hue) {
 
 class Drawing {
   public:
-    explicit Drawing(const CpuProfile& profile) : profile_(profile) {
+    Drawing(const StackProfile& profile, StackMeasure measure) : profile_(profile), measure_(measure) {
         for (const ProfiledStack& stack : profile.stacks) add(stack);
     }
 
     std::string draw() {
-        const double pixels = (width - 2 * margin) / static_cast<double>(std::max<std::uint64_t>(1, root_.samples));
+        const double pixels = (width - 2 * margin) / static_cast<double>(std::max<std::uint64_t>(1, root_.weight));
         height_ = head + row * static_cast<double>(depth_of(root_, pixels)) + foot;
         begin();
         draw_box("all", root_, margin, 0, pixels);
@@ -63,17 +63,19 @@ class Drawing {
 
   private:
     void add(const ProfiledStack& stack) {
+        const std::uint64_t weight = stack.weight(measure_);
+        if (weight == 0) return;
         const std::string_view program = own_module();
-        root_.samples += stack.samples;
+        root_.weight += weight;
         Box* box = &root_.child(profile_.threads[stack.thread].name, Hue::plain);
-        box->samples += stack.samples;
+        box->weight += weight;
         for (const std::uint32_t frame : stack.frames) {
             const ProfiledFunction& function = profile_.functions[frame];
             const Hue hue = function.module.empty() ? Hue::plain : function.module == program ? Hue::own : Hue::library;
             box = &box->child(function.name, hue);
-            box->samples += stack.samples;
+            box->weight += weight;
         }
-        box->self += stack.samples;
+        box->self += weight;
     }
 
     // A library is called *.so or *.so.N.
@@ -86,23 +88,49 @@ class Drawing {
     static std::size_t depth_of(const Box& box, double pixels) {
         std::size_t deepest = 0;
         for (const auto& [name, above] : box.above)
-            if (static_cast<double>(above->samples) * pixels >= narrowest)
+            if (static_cast<double>(above->weight) * pixels >= narrowest)
                 deepest = std::max(deepest, depth_of(*above, pixels));
         return deepest + 1;
     }
 
-    std::string share(std::uint64_t samples) const {
-        return decimal(100.0 * static_cast<double>(samples) /
-                       static_cast<double>(std::max<std::uint64_t>(1, root_.samples))) +
+    std::string share(std::uint64_t weight) const {
+        return decimal(100.0 * static_cast<double>(weight) /
+                       static_cast<double>(std::max<std::uint64_t>(1, root_.weight))) +
                " %";
     }
 
+    std::string title() const {
+        if (measure_ == StackMeasure::samples) return "Flame graph: where processor time went";
+        return measure_ == StackMeasure::live_bytes ? "Flame graph: where memory still in use was allocated"
+                                                    : "Flame graph: where memory was allocated";
+    }
+
+    std::string amount(std::uint64_t weight) const {
+        return std::to_string(weight) + (measure_ == StackMeasure::samples ? " samples" : " bytes");
+    }
+
+    std::string time(std::uint64_t weight) const {
+        return measure_ == StackMeasure::samples ? ", " + decimal(profile_.cpu_ms(weight)) + " ms" : std::string();
+    }
+
+    static std::string mebibytes(double bytes) { return decimal(bytes / (1 << 20)) + " MiB"; }
+
+    std::string allocation_summary() const {
+        return mebibytes(profile_.allocated.bytes) + " allocated in " +
+               decimal(static_cast<double>(profile_.recorded_ms) / 1000) + " s, " +
+               mebibytes(profile_.allocated.live_bytes) + " of it still in use; estimates from " +
+               std::to_string(profile_.samples) + " samples, one each " + std::to_string(profile_.interval_bytes) +
+               " bytes";
+    }
+
     std::string summary() const {
-        std::string text = std::to_string(root_.samples) + " samples at " + std::to_string(profile_.hz) + " Hz in " +
-                           decimal(static_cast<double>(profile_.recorded_ms) / 1000) +
-                           " s: " + decimal(profile_.cpu_ms(root_.samples)) + " ms of processor time, " +
-                           std::to_string(profile_.threads.size()) +
-                           (profile_.threads.size() == 1 ? " thread" : " threads");
+        std::string text = measure_ != StackMeasure::samples
+                               ? allocation_summary()
+                               : std::to_string(root_.weight) + " samples at " + std::to_string(profile_.hz) +
+                                     " Hz in " + decimal(static_cast<double>(profile_.recorded_ms) / 1000) +
+                                     " s: " + decimal(profile_.cpu_ms(root_.weight)) + " ms of processor time, " +
+                                     std::to_string(profile_.threads.size()) +
+                                     (profile_.threads.size() == 1 ? " thread" : " threads");
         if (profile_.dropped > 0) text += "; " + std::to_string(profile_.dropped) + " samples found no room";
         return text;
     }
@@ -116,7 +144,9 @@ class Drawing {
                ".t{font:600 17px system-ui,sans-serif}.s{font:12px system-ui,sans-serif;fill:#5a5f66}"
                "g:hover rect{stroke:#1b1d20;stroke-width:1}</style>\n"
                "<rect width=\"100%\" height=\"100%\" fill=\"#fbfaf8\"/>\n"
-               "<text class=\"t\" x=\"10\" y=\"26\">Flame graph: where processor time went</text>\n"
+               "<text class=\"t\" x=\"10\" y=\"26\">" +
+               title() +
+               "</text>\n"
                "<text class=\"s\" x=\"10\" y=\"46\">" +
                xml_escaped(summary()) +
                "</text>\n<text class=\"s\" x=\"1190\" y=\"26\" text-anchor=\"end\">orange: the program, green: "
@@ -124,14 +154,13 @@ class Drawing {
     }
 
     void draw_box(const std::string& name, const Box& box, double x, std::size_t level, double pixels) {
-        const double box_width = static_cast<double>(box.samples) * pixels;
+        const double box_width = static_cast<double>(box.weight) * pixels;
         if (box_width < narrowest) return;
         const double y = height_ - foot - row * static_cast<double>(level + 1);
-        svg_ += "<g><title>" + xml_escaped(name) + "\n" + std::to_string(box.samples) + " samples, " +
-                share(box.samples) + ", " + decimal(profile_.cpu_ms(box.samples)) + " ms; itself " + share(box.self) +
-                "</title><rect x=\"" + decimal(x) + "\" y=\"" + decimal(y) + "\" width=\"" +
-                decimal(std::max(box_width - 0.5, narrowest)) + "\" height=\"" + decimal(row - 1) +
-                "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
+        svg_ += "<g><title>" + xml_escaped(name) + "\n" + amount(box.weight) + ", " + share(box.weight) +
+                time(box.weight) + "; itself " + share(box.self) + "</title><rect x=\"" + decimal(x) + "\" y=\"" +
+                decimal(y) + "\" width=\"" + decimal(std::max(box_width - 0.5, narrowest)) + "\" height=\"" +
+                decimal(row - 1) + "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
         const auto room = static_cast<std::size_t>(std::max(0.0, (box_width - 7) / character_width));
         if (room >= 3) {
             const std::string label = name.size() <= room ? name : name.substr(0, room - 2) + "..";
@@ -141,11 +170,12 @@ class Drawing {
         svg_ += "</g>\n";
         for (const auto& [child_name, child] : box.above) {
             draw_box(child_name, *child, x, level + 1, pixels);
-            x += static_cast<double>(child->samples) * pixels;
+            x += static_cast<double>(child->weight) * pixels;
         }
     }
 
-    const CpuProfile& profile_;
+    const StackProfile& profile_;
+    const StackMeasure measure_;
     Box root_;
     double height_ = 0;
     std::string svg_;
@@ -153,6 +183,6 @@ class Drawing {
 
 } // namespace
 
-std::string flame_graph(const CpuProfile& profile) { return Drawing(profile).draw(); }
+std::string flame_graph(const StackProfile& profile, StackMeasure measure) { return Drawing(profile, measure).draw(); }
 
 } // namespace pillion

@@ -38,16 +38,25 @@ class Builder {
         std::reverse(frames.begin(), frames.end());
         const std::uint32_t thread = thread_of(sample.thread);
         profile_.threads[thread].samples += sample.weight;
+        profile_.threads[thread].allocated += sample.allocated;
+        profile_.allocated += sample.allocated;
         profile_.samples += sample.weight;
-        stacks_[{thread, std::move(frames)}] += sample.weight;
+        Sum& sum = stacks_[{thread, std::move(frames)}];
+        sum.samples += sample.weight;
+        sum.allocated += sample.allocated;
     }
 
-    CpuProfile finish() {
-        for (auto& [key, samples] : stacks_) profile_.stacks.push_back({key.first, key.second, samples});
+    StackProfile finish() {
+        for (auto& [key, sum] : stacks_) profile_.stacks.push_back({key.first, key.second, sum.samples, sum.allocated});
         return std::move(profile_);
     }
 
   private:
+    struct Sum {
+        std::uint64_t samples = 0;
+        Allocated allocated{};
+    };
+
     std::uint32_t frame_of(std::uint64_t address) {
         const auto [at, is_new] = by_address_.try_emplace(address, 0);
         if (!is_new) return at->second;
@@ -87,16 +96,16 @@ class Builder {
 
     const std::map<std::int32_t, std::string>& names_;
     Symbols symbols_;
-    CpuProfile profile_;
+    StackProfile profile_;
     std::vector<std::uint64_t> begins_; // of each function
     std::unordered_map<std::uint64_t, std::uint32_t> by_address_, by_function_;
     std::unordered_map<std::int32_t, std::uint32_t> threads_;
-    std::map<std::pair<std::uint32_t, std::vector<std::uint32_t>>, std::uint64_t> stacks_;
+    std::map<std::pair<std::uint32_t, std::vector<std::uint32_t>>, Sum> stacks_;
 };
 
 } // namespace
 
-CpuProfile build_profile(const std::vector<RawSample>& samples, const std::map<std::int32_t, std::string>& threads) {
+StackProfile build_profile(const std::vector<RawSample>& samples, const std::map<std::int32_t, std::string>& threads) {
     Builder builder(threads);
     for (const RawSample& sample : samples) builder.add(sample);
     return builder.finish();

@@ -1,11 +1,20 @@
 #include "modules/profiler/profiler.h"
 
+#include "modules/profiler/allocation_sampler.h"
 #include "modules/profiler/profile_builder.h"
 #include "modules/profiler/sampler.h"
 
 #include <algorithm>
 
 namespace pillion {
+
+namespace {
+
+const char* name_of(ProfileKind kind) {
+    return kind == ProfileKind::cpu ? "cpu" : kind == ProfileKind::requests ? "requests" : "allocations";
+}
+
+} // namespace
 
 Profiler::Profiler(Host host) : host_(std::move(host)) {}
 
@@ -15,14 +24,16 @@ Result<ProfileState> Profiler::start(const ProfileRequest& request) {
     const std::lock_guard lock(mutex_);
     if (state_ && state_->running)
         return fail(ErrorCode::conflict,
-                    std::string("a recording of ") + (state_->kind == ProfileKind::cpu ? "cpu" : "requests") +
-                        " is running; one is made at a time",
-                    {}, "profiler.stop ends it");
+                    std::string("a recording of ") + name_of(state_->kind) + " is running; one is made at a time", {},
+                    "profiler.stop ends it");
     sampler_.reset();
+    allocations_.reset();
     trace_.clear();
     state_.reset();
     if (request.kind == ProfileKind::cpu) {
         sampler_ = PILLION_TRY(CpuSampler::create(request.hz));
+    } else if (request.kind == ProfileKind::allocations) {
+        allocations_ = PILLION_TRY(AllocationSampler::create(request.interval_bytes));
     } else {
         trace_.open(host_.clock.now_ns());
         host_.set_trace(&trace_);
@@ -32,6 +43,7 @@ Result<ProfileState> Profiler::start(const ProfileRequest& request) {
     state_ = ProfileState{.kind = request.kind,
                           .running = true,
                           .hz = request.kind == ProfileKind::cpu ? request.hz : 0,
+                          .intervalBytes = request.kind == ProfileKind::allocations ? request.interval_bytes : 0,
                           .beganAt = host_.clock.wall_ms(),
                           .durationMs = request.duration_ms};
     end_timer_ = host_.timers.after_ms(request.duration_ms, [this, session] {
@@ -60,6 +72,10 @@ void Profiler::end_recording() {
         host_.timers.cancel(rescan_timer_);
         sampler_->end();
         state_->recorded = sampler_->samples();
+    } else if (state_->kind == ProfileKind::allocations) {
+        allocations_->end();
+        state_->recorded = allocations_->samples();
+        state_->dropped = allocations_->dropped();
     } else {
         host_.set_trace(nullptr);
         trace_.close(host_.clock.now_ns());
@@ -71,9 +87,16 @@ ProfileState Profiler::state_now() const {
     ProfileState state = *state_;
     if (!state.running) return state;
     state.recordedMs = (host_.clock.now_ns() - began_ns_) / 1'000'000;
-    const bool samples = state.kind == ProfileKind::cpu;
-    state.recorded = samples ? sampler_->samples() : trace_.recorded();
-    state.dropped = samples ? sampler_->dropped() : trace_.dropped();
+    const auto count_samples = [&state](const auto& from) {
+        state.recorded = from.samples();
+        state.dropped = from.dropped();
+    };
+    if (state.kind == ProfileKind::cpu)
+        count_samples(*sampler_);
+    else if (state.kind == ProfileKind::allocations)
+        count_samples(*allocations_);
+    else
+        state.recorded = trace_.recorded(), state.dropped = trace_.dropped();
     return state;
 }
 
@@ -91,6 +114,7 @@ Result<Recording> Profiler::peek() { return recording(); }
 Result<Recording> Profiler::recording() const {
     Recording recording;
     std::shared_ptr<CpuSampler> sampler;
+    std::shared_ptr<AllocationSampler> allocations;
     std::map<std::int32_t, std::string> threads;
     {
         const std::lock_guard lock(mutex_);
@@ -102,12 +126,14 @@ Result<Recording> Profiler::recording() const {
             return recording;
         }
         sampler = sampler_;
-        threads = sampler_->threads();
+        allocations = allocations_;
+        threads = sampler ? sampler->threads() : allocations->threads();
     }
-    recording.cpu = build_profile(sampler->read(), threads);
-    recording.cpu->hz = recording.state.hz;
-    recording.cpu->recorded_ms = recording.state.recordedMs;
-    recording.cpu->dropped = recording.state.dropped;
+    recording.stacks = build_profile(sampler ? sampler->read() : allocations->read(), threads);
+    recording.stacks->interval_bytes = recording.state.intervalBytes;
+    recording.stacks->hz = recording.state.hz;
+    recording.stacks->recorded_ms = recording.state.recordedMs;
+    recording.stacks->dropped = recording.state.dropped;
     return recording;
 }
 

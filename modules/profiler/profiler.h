@@ -1,16 +1,17 @@
-// Says where the time of Pillion itself goes, when asked to: a sampling profile of its threads (sampler.h), or the life
-// of each request (request_trace.h). One recording at a time; it ends when told or after its time, and is kept until
-// the next one begins. Owned by the composition root. Any thread may call.
+// Says where the time and the memory of Pillion itself go, when asked to: a sampling profile of its threads
+// (sampler.h), what it allocates (allocation_sampler.h), or the life of each request (request_trace.h). One recording
+// at a time; it ends when told or after its time, and is kept until the next one begins. Owned by the composition root.
+// Any thread may call.
 //
-// With nothing recorded there is no timer, no signal handler, no memory and no thread: a Profiler is two pointers.
+// With nothing recorded there is no timer, no signal handler, no memory and no thread: a Profiler is a few pointers.
 #pragma once
 
 #include "ipc/base/clock.h"
 #include "ipc/base/error.h"
 #include "ipc/base/trace.h"
 #include "ipc/timers.h"
-#include "modules/profiler/cpu_profile.h"
 #include "modules/profiler/request_trace.h"
+#include "modules/profiler/stack_profile.h"
 
 #include <cstdint>
 #include <functional>
@@ -22,13 +23,15 @@
 
 namespace pillion {
 
+class AllocationSampler;
 class CpuSampler;
 
-enum class ProfileKind : std::uint8_t { cpu, requests };
+enum class ProfileKind : std::uint8_t { cpu, requests, allocations };
 
 struct ProfileRequest {
     ProfileKind kind = ProfileKind::cpu;
     std::int64_t hz = 99;
+    std::int64_t interval_bytes = 512 * 1024;
     std::int64_t duration_ms = 10'000;
 };
 
@@ -36,18 +39,19 @@ struct ProfileRequest {
 struct ProfileState {
     ProfileKind kind = ProfileKind::cpu;
     bool running = false;
-    std::int64_t hz = 0;         // 0 for requests
-    std::int64_t beganAt = 0;    // since the Unix epoch
-    std::int64_t durationMs = 0; // wanted
-    std::int64_t recordedMs = 0; // so far
-    std::uint64_t recorded = 0;  // samples, or steps of requests
-    std::uint64_t dropped = 0;   // for want of room
+    std::int64_t hz = 0;            // of cpu; otherwise 0
+    std::int64_t intervalBytes = 0; // of allocations; otherwise 0
+    std::int64_t beganAt = 0;       // since the Unix epoch
+    std::int64_t durationMs = 0;    // wanted
+    std::int64_t recordedMs = 0;    // so far
+    std::uint64_t recorded = 0;     // samples, or steps of requests
+    std::uint64_t dropped = 0;      // for want of room
 };
 
 // What a recording holds: that of its kind.
 struct Recording {
     ProfileState state;
-    std::optional<CpuProfile> cpu{};
+    std::optional<StackProfile> stacks{}; // of cpu and of allocations
     std::optional<RequestTraceSteps> requests{};
 };
 
@@ -99,6 +103,7 @@ class Profiler {
     mutable std::mutex mutex_; // guards what follows
     std::optional<ProfileState> state_;
     std::shared_ptr<CpuSampler> sampler_;
+    std::shared_ptr<AllocationSampler> allocations_;
     std::uint64_t session_ = 0; // tells a timer of an earlier recording that it is late
     std::int64_t began_ns_ = 0;
     TimerId end_timer_{};

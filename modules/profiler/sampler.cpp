@@ -4,6 +4,7 @@
 // word.
 #include "modules/profiler/sampler.h"
 
+#include "modules/profiler/sample_arena.h"
 #include "modules/profiler/stack_walk.h"
 
 #include <algorithm>
@@ -15,21 +16,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 namespace pillion {
 
 namespace {
 
-constexpr std::size_t arena_words = std::size_t{4} << 20; // 32 MiB, of which the system gives what is written to
-constexpr std::uint64_t done_bit = std::uint64_t{1} << 63;
-constexpr std::uint64_t cut_bit = std::uint64_t{1} << 62;
-constexpr unsigned weight_shift = 40, depth_shift = 32;
-constexpr std::uint32_t weight_max = 0xffff;
-static_assert(CpuSampler::frames_max < 256);
-
 constinit std::atomic<SampleArena*> active_arena{nullptr};
+constinit StackWalker walker; // of the arena that is active
 constinit std::atomic<int> handlers_running{0};
 
 // The CPU clock of one thread of this process, as the kernel numbers them (include/linux/posix-timers_types.h).
@@ -63,75 +57,21 @@ std::vector<std::int32_t> thread_ids() {
     return ids;
 }
 
-} // namespace
-
-// Samples one behind the other: a header word (published last), then the addresses.
-class SampleArena {
-  public:
-    explicit SampleArena(std::uint64_t* words) : words_(words) {}
-    ~SampleArena() { munmap(words_, arena_words * sizeof *words_); }
-    SampleArena(const SampleArena&) = delete;
-
-    static std::unique_ptr<SampleArena> create() {
-        void* const memory = mmap(nullptr, arena_words * sizeof(std::uint64_t), PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) return nullptr;
-        return std::make_unique<SampleArena>(static_cast<std::uint64_t*>(memory));
-    }
-
-    void take(const siginfo_t& info, const void* context) {
-        std::uint64_t addresses[CpuSampler::frames_max];
-        const StackWalk walked = walk_stack(context, addresses, walker);
-        const std::size_t at = used_.fetch_add(walked.depth + 1, std::memory_order_relaxed);
-        if (at + walked.depth + 1 > arena_words) {
-            used_.fetch_sub(walked.depth + 1, std::memory_order_relaxed);
-            dropped_.fetch_add(1, std::memory_order_relaxed);
-            return;
-        }
-        for (std::size_t i = 0; i < walked.depth; ++i) words_[at + 1 + i] = addresses[i];
-        const auto overrun = static_cast<std::uint32_t>(info.si_overrun > 0 ? info.si_overrun : 0);
-        const std::uint64_t weight = overrun < weight_max ? overrun + 1 : weight_max;
-        const std::uint64_t header = done_bit | (walked.is_cut ? cut_bit : 0) | weight << weight_shift |
-                                     std::uint64_t{walked.depth} << depth_shift | static_cast<std::uint32_t>(gettid());
-        std::atomic_ref(words_[at]).store(header, std::memory_order_release);
-        samples_.fetch_add(weight, std::memory_order_relaxed);
-    }
-
-    std::vector<RawSample> read() const {
-        std::vector<RawSample> samples;
-        for (std::size_t at = 0; at < arena_words;) {
-            const std::uint64_t header = std::atomic_ref(words_[at]).load(std::memory_order_acquire);
-            if ((header & done_bit) == 0) break; // being written, or the end
-            const std::size_t depth = header >> depth_shift & 0xff;
-            samples.push_back({.thread = static_cast<std::int32_t>(header & 0xffff'ffff),
-                               .weight = static_cast<std::uint32_t>(header >> weight_shift & weight_max),
-                               .is_cut = (header & cut_bit) != 0,
-                               .addresses = {words_ + at + 1, depth}});
-            at += depth + 1;
-        }
-        return samples;
-    }
-
-    std::uint64_t samples() const { return samples_.load(std::memory_order_relaxed); }
-    std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
-
-    StackWalker walker;
-
-  private:
-    std::uint64_t* const words_;
-    std::atomic<std::size_t> used_{0};
-    std::atomic<std::uint64_t> samples_{0};
-    std::atomic<std::uint64_t> dropped_{0};
-};
-
-namespace {
+void take_sample(SampleArena& arena, const siginfo_t& info, const void* context) {
+    std::uint64_t addresses[CpuSampler::frames_max];
+    const StackWalk walked = walk_stack(context, addresses, walker);
+    const auto overrun = static_cast<std::uint32_t>(info.si_overrun > 0 ? info.si_overrun : 0);
+    arena.take(
+        {.thread = gettid(), .weight = overrun + 1, .is_cut = walked.is_cut, .words = {addresses, walked.depth}});
+}
 
 // Runs on the thread that is sampled, between any two of its instructions.
 void on_sample(int, siginfo_t* info, void* context) {
     const int error = errno;
     handlers_running.fetch_add(1);
     SampleArena* const arena = active_arena.load();
-    if (arena != nullptr && info->si_code == SI_TIMER && info->si_value.sival_ptr == arena) arena->take(*info, context);
+    if (arena != nullptr && info->si_code == SI_TIMER && info->si_value.sival_ptr == arena)
+        take_sample(*arena, *info, context);
     handlers_running.fetch_sub(1);
     errno = error;
 }
@@ -161,8 +101,9 @@ CpuSampler::~CpuSampler() { end(); }
 Result<std::unique_ptr<CpuSampler>> CpuSampler::create(std::int64_t hz) {
     auto arena = SampleArena::create();
     if (!arena) return fail(ErrorCode::exhausted, "there is no memory for samples");
-    arena->walker = PILLION_TRY(create_stack_walker());
+    const StackWalker own_walker = PILLION_TRY(create_stack_walker());
     PILLION_TRY(install_handler());
+    walker = own_walker; // the same each time
     SampleArena* none = nullptr;
     if (!active_arena.compare_exchange_strong(none, arena.get()))
         return fail(ErrorCode::conflict, "this process is being profiled already");
@@ -231,7 +172,14 @@ void CpuSampler::end() {
 
 std::uint64_t CpuSampler::samples() const { return arena_->samples(); }
 std::uint64_t CpuSampler::dropped() const { return arena_->dropped(); }
-std::vector<RawSample> CpuSampler::read() const { return arena_->read(); }
+
+std::vector<RawSample> CpuSampler::read() const {
+    std::vector<RawSample> samples;
+    for (const ArenaSample& sample : arena_->read())
+        samples.push_back(
+            {.thread = sample.thread, .weight = sample.weight, .is_cut = sample.is_cut, .addresses = sample.words});
+    return samples;
+}
 
 std::map<std::int32_t, std::string> CpuSampler::threads() const {
     std::map<std::int32_t, std::string> names;

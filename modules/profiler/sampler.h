@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ipc/base/error.h"
+#include "modules/profiler/stack_profile.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@ struct RawSample {
     std::uint32_t weight = 1;                   // timer periods it stands for
     bool is_cut = false;                        // outer frames are missing
     std::span<const std::uint64_t> addresses{}; // innermost first; all but that are return addresses
+    Allocated allocated{};                      // what it stands for, where allocations are sampled
 };
 
 class SampleArena;

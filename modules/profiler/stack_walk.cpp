@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 namespace pillion {
 
@@ -209,6 +210,32 @@ StackWalk walk_stack(const void* context, std::span<std::uint64_t> addresses, co
     (void)context, (void)addresses, (void)walker;
 #endif
     return walk;
+}
+
+StackWalk walk_own_stack(const void* caller, std::span<std::uint64_t> addresses) {
+    struct Walk {
+        const std::uint64_t caller;
+        const std::span<std::uint64_t> addresses;
+        StackWalk result{};
+    } walk{reinterpret_cast<std::uint64_t>(caller), addresses};
+    _Unwind_Backtrace(
+        [](_Unwind_Context* context, void* data) {
+            Walk& to = *static_cast<Walk*>(data);
+            const std::uint64_t address = _Unwind_GetIP(context);
+            if (to.result.depth == 0 && address != to.caller) return _URC_NO_REASON;
+            if (address == 0) return _URC_END_OF_STACK;
+            to.result.is_cut = to.result.depth == to.addresses.size();
+            if (to.result.is_cut) return _URC_END_OF_STACK;
+            to.addresses[to.result.depth++] = address;
+            return _URC_NO_REASON;
+        },
+        &walk);
+    if (walk.result.depth == 0) {
+        addresses[walk.result.depth++] = walk.caller;
+        walk.result.is_cut = true;
+    }
+    --addresses.front(); // into the call itself: the innermost is no return address
+    return walk.result;
 }
 
 } // namespace pillion

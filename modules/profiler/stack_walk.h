@@ -1,6 +1,6 @@
-// Return addresses of a thread that a signal has interrupted. Async-signal-safe: no allocation, no lock, and memory is
-// read by a system call that fails where there is none, so that no frame pointer, however wrong, can end the process.
-// Any thread, in a signal handler.
+// Return addresses of a thread that a signal has interrupted, or of the caller itself. The former is async-signal-safe:
+// no allocation, no lock, and memory is read by a system call that fails where there is none, so that no frame pointer,
+// however wrong, can end the process. Any thread, in a signal handler.
 #pragma once
 
 #include "ipc/base/error.h"
@@ -31,5 +31,10 @@ struct StackWalk {
 };
 // Addresses innermost first, from a handler's ucontext_t.
 StackWalk walk_stack(const void* context, std::span<std::uint64_t> addresses, const StackWalker& walker);
+
+// Addresses of the calling thread, innermost first, from the function on that returns to `caller`. By the unwind
+// tables, which are exact for code without frame pointers too, as that of the C++ library is. Allocates nothing; not
+// for a signal handler.
+StackWalk walk_own_stack(const void* caller, std::span<std::uint64_t> addresses);
 
 } // namespace pillion

@@ -86,13 +86,13 @@ bool is_well_formed(const std::string& text) {
     return open.empty();
 }
 
-CpuProfile small_profile() {
+StackProfile small_profile() {
     return {
         .hz = 100,
         .recorded_ms = 1000,
         .functions = {{"main", "pillion", true}, {"f<int> & \"g\"", "pillion", true}, {"libc.so.6+0x10", "libc.so.6"}},
-        .threads = {{7, "a;b", 30}, {8, "other", 10}},
-        .stacks = {{0, {0, 1}, 20}, {0, {0, 1, 2}, 10}, {1, {0, 1, 1}, 10}},
+        .threads = {{7, "a;b", 30, {}}, {8, "other", 10, {}}},
+        .stacks = {{0, {0, 1}, 20, {}}, {0, {0, 1, 2}, 10, {}}, {1, {0, 1, 1}, 10, {}}},
         .samples = 40};
 }
 

@@ -20,13 +20,13 @@ void work_until(const std::function<bool()>& is_so) {
     while (!is_so()) test::spin_for_a_while(20'000);
 }
 
-CpuProfile profile_of(const CpuSampler& sampler) { return build_profile(sampler.read(), sampler.threads()); }
+StackProfile profile_of(const CpuSampler& sampler) { return build_profile(sampler.read(), sampler.threads()); }
 
-const ProfiledFunction* find_function(const CpuProfile& profile, std::uint32_t index) {
+const ProfiledFunction* find_function(const StackProfile& profile, std::uint32_t index) {
     return index < profile.functions.size() ? &profile.functions[index] : nullptr;
 }
 
-HotFunction hottest_called(const CpuProfile& profile, const std::string& name) {
+HotFunction hottest_called(const StackProfile& profile, const std::string& name) {
     for (const HotFunction& hot : hot_functions(profile))
         if (profile.functions[hot.function].name == name) return hot;
     return {};
@@ -58,7 +58,7 @@ TEST_CASE("a busy function is at the top with nearly all samples, beneath it who
     REQUIRE(sampler.has_value());
     work_until([&] { return (*sampler)->samples() >= 100; });
     (*sampler)->end();
-    const CpuProfile profile = profile_of(**sampler);
+    const StackProfile profile = profile_of(**sampler);
     const auto hottest = hot_functions(profile);
     REQUIRE(!hottest.empty());
     CHECK(find_function(profile, hottest.front().function)->name == "pillion::test::spin_in_place");
@@ -84,7 +84,7 @@ TEST_CASE("time is counted on the thread that spends it", "[profiler]") {
         std::this_thread::yield();
     }
     (*sampler)->end();
-    const CpuProfile profile = profile_of(**sampler);
+    const StackProfile profile = profile_of(**sampler);
     for (const ProfiledStack& stack : profile.stacks) {
         if (profile.threads[stack.thread].name != "test-busy") continue;
         CHECK(stack.frames.size() >= 2);
@@ -121,7 +121,7 @@ TEST_CASE("work inside a library is laid at the door of the function that called
         return (*sampler)->samples() >= 100;
     });
     (*sampler)->end();
-    const CpuProfile profile = profile_of(**sampler);
+    const StackProfile profile = profile_of(**sampler);
     std::uint64_t in_library = 0, with_caller = 0;
     for (const ProfiledStack& stack : profile.stacks) {
         if (profile.functions[stack.frames.back()].module.find("libc") == std::string::npos) continue;
@@ -147,7 +147,7 @@ TEST_CASE("threads that begin and end while we profile harm nothing", "[profiler
         for (std::thread& thread : threads) thread.join();
     }
     (*sampler)->end();
-    const CpuProfile profile = profile_of(**sampler);
+    const StackProfile profile = profile_of(**sampler);
     CHECK(profile.samples == (*sampler)->samples());
     CHECK((*sampler)->dropped() == 0);
 }
@@ -186,7 +186,7 @@ TEST_CASE("a deep recursion is cut and says so", "[profiler]") {
     REQUIRE(sampler.has_value());
     while ((*sampler)->samples() < 20) Recursion::descend(300);
     (*sampler)->end();
-    const CpuProfile profile = profile_of(**sampler);
+    const StackProfile profile = profile_of(**sampler);
     CHECK(std::any_of(profile.functions.begin(), profile.functions.end(),
                       [](const ProfiledFunction& function) { return function.name == "[outer frames cut]"; }));
     for (const ProfiledStack& stack : profile.stacks) CHECK(stack.frames.size() <= CpuSampler::frames_max + 1);

@@ -17,26 +17,55 @@ struct ProfiledFunction {
     bool has_symbol = false;
 };
 
+// Estimates of what was allocated, from samples.
+struct Allocated {
+    double bytes = 0;
+    double count = 0;
+    double live_bytes = 0; // not given back when the recording ended
+    double live_count = 0;
+
+    Allocated& operator+=(const Allocated& other) {
+        bytes += other.bytes;
+        count += other.count;
+        live_bytes += other.live_bytes;
+        live_count += other.live_count;
+        return *this;
+    }
+};
+
+// What the weight of a stack is.
+enum class StackMeasure : std::uint8_t { samples, allocated_bytes, live_bytes };
+
 struct ProfiledThread {
     std::int32_t id = 0;
     std::string name;
     std::uint64_t samples = 0;
+    Allocated allocated{};
 };
 
 struct ProfiledStack {
     std::uint32_t thread = 0;          // index into threads
     std::vector<std::uint32_t> frames; // indexes into functions, outermost first
     std::uint64_t samples = 0;
+    Allocated allocated{};
+
+    std::uint64_t weight(StackMeasure measure) const {
+        if (measure == StackMeasure::samples) return samples;
+        const double bytes = measure == StackMeasure::live_bytes ? allocated.live_bytes : allocated.bytes;
+        return static_cast<std::uint64_t>(bytes + 0.5);
+    }
 };
 
-struct CpuProfile {
-    std::int64_t hz = 0;
+struct StackProfile {
+    std::int64_t hz = 0;             // of processor time; 0 for allocations
+    std::int64_t interval_bytes = 0; // of allocations; 0 for processor time
     std::int64_t recorded_ms = 0;
     std::vector<ProfiledFunction> functions;
     std::vector<ProfiledThread> threads;
     std::vector<ProfiledStack> stacks; // each once
     std::uint64_t samples = 0;
     std::uint64_t dropped = 0;
+    Allocated allocated{};
 
     // CPU time that so many samples stand for.
     double cpu_ms(std::uint64_t count) const {
@@ -49,11 +78,14 @@ struct HotFunction {
     std::uint32_t function = 0; // index into functions
     std::uint64_t self = 0;     // samples in it
     std::uint64_t total = 0;    // samples in it or in what it called; recursion counts once
+    Allocated self_allocated{};
+    Allocated total_allocated{};
 };
-// By own samples, most first; of one thread's name, or of all where it is empty.
-std::vector<HotFunction> hot_functions(const CpuProfile& profile, std::string_view thread = {});
+// By own samples, or the bytes that it allocated, most first; of one thread's name, or of all where it is empty.
+std::vector<HotFunction> hot_functions(const StackProfile& profile, std::string_view thread = {});
 
-// Folded stacks (Brendan Gregg, stackcollapse): one line each, "thread;outermost;...;innermost samples", sorted.
-std::string folded_stacks(const CpuProfile& profile);
+// Folded stacks (Brendan Gregg, stackcollapse): one line each, "thread;outermost;...;innermost weight", sorted; without
+// what weighs nothing.
+std::string folded_stacks(const StackProfile& profile, StackMeasure measure = StackMeasure::samples);
 
 } // namespace pillion
