@@ -1,5 +1,7 @@
 """Pillion as the process tests see it: a program with two pipes. Nothing here waits without a limit."""
+import functools
 import json
+import mmap
 import os
 import select
 import signal
@@ -18,6 +20,12 @@ def binary() -> str:
     if not os.access(path, os.X_OK):
         raise AssertionError("the variable PILLION_BINARY names no program")
     return path
+
+
+@functools.cache
+def is_sanitized() -> bool:
+    with open(binary(), "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+        return any(program.find(mark) >= 0 for mark in (b"__asan_init", b"__tsan_init"))
 
 
 def clean_environment(data_directory: str, more: dict[str, str] | None = None) -> dict[str, str]:
@@ -191,5 +199,8 @@ class PillionTest(unittest.TestCase):
         self.assertEqual(pillion.exit_status(), 0)
 
     def assert_below_mib(self, pillion: Pillion, bound_mib: int) -> None:
-        """The most memory that the program has ever held."""
+        """The most memory that the program has ever held. A sanitizer's build holds more than any bound before it does a thing
+        (its relocations and shadow are 240 MB), and keeps freed blocks: there this asserts nothing."""
+        if is_sanitized():
+            return
         self.assertLess(pillion.peak_kib() / 1024, bound_mib)
