@@ -10,7 +10,7 @@ from pillion_process import wait_until
 from servers import Redis
 
 # Looks at the latest value and tells at once, unless a test says otherwise. The window is short: one must have passed before a rule is looked at.
-RULE = {"metric": "app.load", "function": "last", "windowMs": 2000, "warning": 10, "critical": 100, "forMs": 0, "holdMs": 0, "cooldownMs": 0}
+RULE = {"metric": "app.load", "function": "last", "windowMs": 1000, "warning": 10, "critical": 100, "forMs": 0, "holdMs": 0, "cooldownMs": 0}
 
 
 class AlertsTest(AppTest):
