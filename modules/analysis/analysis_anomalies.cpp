@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 namespace pillion {
 
@@ -56,6 +57,27 @@ double limit_of(Numbers distances) {
     return from + scale / shape * (std::pow(chance / 0.3, -shape) - 1);
 }
 
+// The step between values that are read in steps, 0 where they are not. Such values lie on top of each other, and their
+// quantiles would show tails that there are none of.
+double grain_of(Numbers values) {
+    std::ranges::sort(values);
+    std::size_t distinct = 1;
+    double least = 0;
+    for (std::size_t index = 1; index < values.size(); ++index) {
+        const double step = values[index] - values[index - 1];
+        if (step <= 0) continue;
+        ++distinct;
+        least = least > 0 ? std::min(least, step) : step;
+    }
+    return distinct * 4 < values.size() ? least : 0;
+}
+
+// As far as half a step to either side, evenly; equal values give equal ones.
+double dither(std::size_t index, double grain) {
+    const double place = static_cast<double>(index) * std::numbers::phi;
+    return grain * (place - std::floor(place) - 0.5);
+}
+
 struct View {
     Numbers center{}; // what was expected
     double below = 0; // how far a value may lie on either side
@@ -63,9 +85,10 @@ struct View {
 };
 
 // Both sides have a spread of their own, and share the shape of the tail, which few values tell.
-View view_of(std::span<const double> values, Numbers center, double least) {
+View view_of(std::span<const double> values, Numbers center, double least, double grain) {
     Numbers rest;
-    for (std::size_t index = 0; index < values.size(); ++index) rest.push_back(values[index] - center[index]);
+    for (std::size_t index = 0; index < values.size(); ++index)
+        rest.push_back(values[index] - center[index] + dither(index, grain));
     const auto at = [&](double share) { return statistics::quantile(rest, share).value_or(0); };
     const double middle = at(0.5);
     const double above = std::max(at(0.9) - middle, least);
@@ -122,6 +145,9 @@ Result<std::vector<AnomalyPoint>> find_anomalies(std::span<const SeriesPoint> po
     const double center = median(values);
     // What moves less than a five-hundredth of the level is as good as still.
     const double least = std::max(0.002 * std::abs(center), 1e-12);
+    // Steps that are as good as still need no care.
+    const double step = grain_of(values);
+    const double grain = step > least ? step : 0;
     Numbers seasonal = seasonal_center(points, values);
     const bool has_season = !seasonal.empty();
     Numbers around = medians_around(values, false);
@@ -137,9 +163,10 @@ Result<std::vector<AnomalyPoint>> find_anomalies(std::span<const SeriesPoint> po
             before[index] += seasonal[index];
         }
     }
-    const std::array views = {view_of(values, std::move(around), least),
-                              view_of(values, has_season ? std::move(seasonal) : Numbers(values.size(), center), least),
-                              view_of(values, std::move(before), least)};
+    const std::array views = {
+        view_of(values, std::move(around), least, grain),
+        view_of(values, has_season ? std::move(seasonal) : Numbers(values.size(), center), least, grain),
+        view_of(values, std::move(before), least, grain)};
     std::vector<AnomalyPoint> found;
     for (std::size_t index = 0; index < values.size(); ++index) {
         AnomalyPoint point{.index = index, .value = values[index], .seasonal = has_season};

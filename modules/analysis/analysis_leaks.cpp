@@ -6,6 +6,7 @@
 //     question is asked every minute of every week;
 //   - the growth stands out from what the minima do beside it, and matters: a short window needs a huge one;
 //   - it goes on: the second half has grown as the first did, and no single step makes most of it;
+//   - it was seen as clearly an eighth of the window earlier;
 //   - it leads where memory has not been before since the start, so that what comes back every hour or day is none.
 // Slope and interval are those of Theil and Sen. The start of a process is left out in proportion to its age.
 #include "modules/analysis/analysis.h"
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace pillion {
 
@@ -24,6 +26,7 @@ constexpr std::int64_t minute_ms = 60 * second_ms;
 constexpr std::int64_t hour_ms = 60 * minute_ms;
 constexpr std::int64_t day_ms = 24 * hour_ms;
 constexpr double chance_max = 1e-6;
+constexpr std::int64_t confirmed_part = 8; // of a window
 constexpr std::array stretches = {std::size_t{24}, std::size_t{12}};
 
 using Points = std::span<const SeriesPoint>;
@@ -129,6 +132,31 @@ bool is_new_ground(const Window& window, const Territory& before) {
     return window.last >= before.high + std::max(0.5 * window.grown(), 0.25 * (before.high - before.low));
 }
 
+struct Times {
+    std::int64_t warm_ms = 0; // from when on it is known
+    std::int64_t from_ms = 0; // the window
+    std::int64_t to_ms = 0;
+};
+struct Sight {
+    bool is_seen = false; // there were enough minima to judge
+    Window window{};
+    std::optional<statistics::Trend> trend{}; // of a growth that is clear, goes on and leads to new ground
+};
+Result<Sight> look_at(Points points, const Times& times, std::size_t count, const LeakConfig& config) {
+    const std::int64_t window_ms = times.to_ms - times.from_ms;
+    const Minima minima = minima_of(points, times.from_ms, times.to_ms, count);
+    if (minima.values.size() < count * 5 / 6) return Sight{};
+    Sight sight{.is_seen = true, .window = look(minima)};
+    if (!is_growing_on(sight.window, window_ms, config)) return sight;
+    const auto trend =
+        PILLION_TRY(statistics::trend(minima.at_ms, minima.values, 0.95, statistics::Correlation::ignored));
+    const auto stretch_ms = window_ms / static_cast<std::int64_t>(count);
+    if (is_clear(sight.window, trend) &&
+        is_new_ground(sight.window, territory_before(points, times.warm_ms, times.from_ms, stretch_ms)))
+        sight.trend = trend;
+    return sight;
+}
+
 // Whether it grew within this time, and most of that early.
 bool is_bounded(Points points, std::int64_t from_ms, std::int64_t to_ms, const LeakConfig& config) {
     const Minima minima = minima_of(points, from_ms, to_ms, 12);
@@ -166,20 +194,19 @@ Result<MemoryVerdict> judge_memory(std::span<const SeriesPoint> all, const LeakC
     if (!windows.empty() && known <= 7 * day_ms && known > windows.back() * 5 / 4) windows.push_back(known);
     for (const std::int64_t window_ms : windows) {
         for (const std::size_t count : stretches) {
-            const Minima minima = minima_of(points, end - window_ms, end, count);
-            if (minima.values.size() < count * 5 / 6) continue;
-            ++looks;
-            const Window window = look(minima);
-            if (!is_growing_on(window, window_ms, config)) continue;
-            const auto trend =
-                PILLION_TRY(statistics::trend(minima.at_ms, minima.values, 0.95, statistics::Correlation::ignored));
-            if (!is_clear(window, trend)) continue;
-            const auto stretch_ms = window_ms / static_cast<std::int64_t>(count);
-            if (!is_new_ground(window, territory_before(points, warm, end - window_ms, stretch_ms))) continue;
+            const Sight sight = PILLION_TRY(look_at(points, {warm, end - window_ms, end}, count, config));
+            looks += sight.is_seen;
+            if (!sight.trend) continue;
+            // It was as clear a while ago: what rises and falls again passes for a moment only.
+            const std::int64_t before = end - window_ms / confirmed_part;
+            const std::int64_t from = std::max(warm, before - window_ms);
+            if (!PILLION_TRY(look_at(points, {warm, from, before}, count, config)).trend) continue;
             // What slows down over a longer time than this window is on its way to a limit.
             const bool slows = (window_ms * 2 <= known && is_bounded(points, end - window_ms * 2, end, config)) ||
                                (window_ms * 4 <= known && is_bounded(points, end - window_ms * 4, end, config));
             if (slows) continue;
+            const statistics::Trend& trend = *sight.trend;
+            const Window& window = sight.window;
             verdict.course = MemoryCourse::leak;
             verdict.bytes_per_hour = trend.slope * hour_ms;
             verdict.bytes_per_hour_low = trend.slope_interval.low * hour_ms;

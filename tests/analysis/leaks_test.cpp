@@ -72,6 +72,15 @@ TEST_CASE("growth that nears a limit is told from a leak", "[leaks]") {
     CHECK(verdict.level_bytes == Approx(197 * megabyte).epsilon(0.05));
 }
 
+TEST_CASE("a rise that has just become clear waits until it stays so", "[leaks]") {
+    const auto rising = [](double second) { return (100 + std::max(0.0, second - 7200) / 30) * megabyte; };
+    std::int64_t found = 0;
+    for (std::int64_t seconds = 7200; seconds < 10'800 && found == 0; seconds += 20)
+        if (judge_memory(memory(seconds, rising)).value().course == MemoryCourse::leak) found = seconds;
+    CHECK(found > 7200 + 300);
+    CHECK(found < 7200 + 2400);
+}
+
 TEST_CASE("a leak that ended is none", "[leaks]") {
     const auto points =
         memory(4 * 3600, [](double second) { return (100 + std::min(second, 5400.0) / 30) * megabyte; });
