@@ -171,8 +171,10 @@ std::vector<Method> profiler_methods(Profiler& profiler, std::string data_direct
                              "life of its requests. One "
                              "recording at a time.",
                              Lane::pooled, [&profiler](const ProfilerStartParams& params) -> Result<ProfileState> {
-                                 return profiler.start(
-                                     {.kind = params.kind, .hz = params.hz, .duration_ms = params.durationMs});
+                                 return profiler.start({.kind = params.kind,
+                                                        .hz = params.hz,
+                                                        .interval_bytes = params.intervalBytes,
+                                                        .duration_ms = params.durationMs});
                              }));
     methods.push_back(
         method("profiler.stop",
