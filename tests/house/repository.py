@@ -93,7 +93,7 @@ def cmake_lists(call: str, keywords: tuple[str, ...]) -> dict[str, list[str]]:
 SYSTEM_FOLDERS = {"sys", "linux", "netinet", "arpa", "net", "asm", "mach", "bits"}
 SYSTEM_HEADERS = {"arpa/inet.h", "cxxabi.h", "dirent.h", "dlfcn.h", "elf.h", "emmintrin.h", "execinfo.h", "fcntl.h", "ftw.h",
                   "grp.h", "ifaddrs.h", "immintrin.h", "link.h", "malloc.h", "netdb.h", "poll.h", "pthread.h", "pty.h", "pwd.h", "sched.h",
-                  "signal.h", "spawn.h", "syslog.h", "termios.h", "time.h", "ucontext.h", "unistd.h", "wait.h"}
+                  "signal.h", "spawn.h", "syslog.h", "termios.h", "time.h", "ucontext.h", "unistd.h", "unwind.h", "wait.h"}
 C_HEADERS = {"assert.h", "ctype.h", "errno.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
              "stdlib.h", "string.h"}
 
