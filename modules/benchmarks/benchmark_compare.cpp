@@ -3,11 +3,11 @@
 // between them, by Hodges and Lehmann, is at least the minimum effect. They are the same where the shift's interval
 // leaves no room for a slowdown of twice that. Everything else is said to be unclear: a quiet "no regression" that
 // rests on too little would be worse. Samples of a disturbed measurement are not independent of it, whatever a test
-// says, so there a change has to be twice as large before it counts, and the fastest tenth of the runs has to show it
-// too: what other programs do to a measurement makes some runs slower and leaves the fastest as they were (Chen and
-// Revels, Robust Benchmarking in Noisy Environments, 2016), while a slower program is slower in all of them. What is
-// asked is whether it became slower: of the errors that the confidence allows, four in five are spent on that, which
-// finds more at the same total.
+// says, so there a change has to be twice as large before it counts, and the fastest run has to show it too: what other
+// programs do to a measurement makes some runs slower and leaves the fastest as they were (Chen and Revels, Robust
+// Benchmarking in Noisy Environments, 2016), while a slower program is slower in all of them. What is asked is whether
+// it became slower: of the errors that the confidence allows, four in five are spent on that, which finds more at the
+// same total.
 #include "ipc/base/number_text.h"
 #include "modules/benchmarks/benchmarks.h"
 #include "modules/statistics/statistics.h"
@@ -21,7 +21,6 @@ namespace {
 constexpr std::size_t runs_min = 10;
 constexpr double room_factor = 2;
 constexpr double noise_factor = 2;
-constexpr double floor_share = 0.1;
 constexpr double slower_share = 0.8;
 
 const BenchmarkResult* find_result(const BenchmarkRun& run, const std::string& name) {
@@ -54,18 +53,10 @@ void correct(std::vector<BenchmarkChange*> tested) {
     }
 }
 
-// What the fastest tenth of the samples does not exceed; `samples` is not empty.
-double floor_of(std::vector<double> samples) {
-    const auto at =
-        samples.begin() + static_cast<std::ptrdiff_t>(floor_share * static_cast<double>(samples.size() - 1));
-    std::ranges::nth_element(samples, at);
-    return *at;
-}
-
 // What decides whether a change is one, beyond the change itself.
 struct Circumstances {
     bool is_noisy = false;
-    double floor_percent = 0; // by which the fastest runs changed
+    double floor_percent = 0; // by which the fastest run changed
 };
 
 void decide(BenchmarkChange& change, const Circumstances& around, const BenchmarkComparisonOptions& options) {
@@ -81,7 +72,7 @@ void decide(BenchmarkChange& change, const Circumstances& around, const Benchmar
     } else if (is_significant && size >= least) {
         change.reason = size < counts_from
                             ? "measured in noise, where only a change from " + plain_percent(counts_from) + " on counts"
-                            : "measured in noise, which may be all that changed: the fastest runs changed by " +
+                            : "measured in noise, which may be all that changed: the fastest run changed by " +
                                   percent(around.floor_percent) + " only";
     } else if (interval.high <= room_factor * least) {
         change.verdict = BenchmarkVerdict::same;
@@ -132,7 +123,7 @@ BenchmarkComparison compare_benchmarks(const BenchmarkRun& before, const Benchma
         change.changePercent = compared->shift_share.value * 100;
         change.intervalPercent = {compared->shift_share.interval.low * 100, compared->shift_share.interval.high * 100};
         change.probability = compared->probability;
-        around.back().floor_percent = (floor_of(now->samples) / floor_of(old.samples) - 1) * 100;
+        around.back().floor_percent = (std::ranges::min(now->samples) / std::ranges::min(old.samples) - 1) * 100;
         tested.push_back(&change);
     }
     correct(tested);

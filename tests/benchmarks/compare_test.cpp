@@ -135,7 +135,7 @@ TEST_CASE("in noise only a change of twice the minimum effect counts", "[benchma
     CHECK(verdict(before, run_of(latencies(random, 60, 0.80))) == faster);
 }
 
-TEST_CASE("in noise what leaves the fastest runs as they were is no slowdown", "[benchmarks]") {
+TEST_CASE("in noise what leaves the fastest run as it was is no slowdown", "[benchmarks]") {
     std::mt19937_64 random(5);
     const BenchmarkRun before = run_of(latencies(random, 60));
     std::vector<double> samples = latencies(random, 60);
@@ -146,5 +146,5 @@ TEST_CASE("in noise what leaves the fastest runs as they were is no slowdown", "
     after.results[0].noisy = true;
     const BenchmarkComparison comparison = compare_benchmarks(before, after);
     CHECK(comparison.verdict == unclear);
-    CHECK(comparison.changes.at(0).reason.find("the fastest runs changed by") != std::string::npos);
+    CHECK(comparison.changes.at(0).reason.find("the fastest run changed by") != std::string::npos);
 }
