@@ -25,7 +25,9 @@ class Builder {
             std::uint64_t address = sample.addresses[i];
             if ((address & leaf_candidate_bit) != 0) {
                 address &= ~leaf_candidate_bit;
-                if (frames.size() != 1 || !is_call_to(address, function_at(sample.addresses.front()))) continue;
+                if (frames.size() != 1 || !symbols_.is_code(address - 8) ||
+                    !is_call_to(address, function_at(sample.addresses.front())))
+                    continue;
             }
             const std::uint64_t call = address - 1;
             if (!symbols_.is_code(call)) {

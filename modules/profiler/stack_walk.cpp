@@ -181,7 +181,9 @@ StackWalk walk_stack(const void* context, std::span<std::uint64_t> addresses, co
     if (!is_own_code(walker, registers.pc)) {
         if (find_caller(window, walker, registers, word)) add(word);
     } else if (const int bytes = bytes_before_frame(registers.pc); bytes >= 0) {
-        if (window.read(registers.stack + static_cast<unsigned>(bytes), word)) add(word);
+        // Code without frame pointers (the C++ library's) may push another register before rbp.
+        if (window.read(registers.stack + static_cast<unsigned>(bytes), word) && (word & leaf_candidate_bit) == 0)
+            add(word);
     } else {
         constexpr std::uint64_t search_bytes = 64, function_bytes = 16'384;
         for (std::uint64_t at = registers.stack; at < registers.stack + search_bytes && at < registers.frame; at += 8) {

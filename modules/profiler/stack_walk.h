@@ -22,7 +22,8 @@ Result<StackWalker> create_stack_walker();
 // Set in an address that may be the innermost function's return address: it is if the call before it calls just that
 // function (is_call_to). User space never has this bit.
 inline constexpr std::uint64_t leaf_candidate_bit = std::uint64_t{1} << 63;
-// Whether the instruction that ends at this return address calls the function that begins there.
+// Whether the instruction that ends at this return address calls the function that begins there. Reads the code before
+// it, which must be there.
 bool is_call_to(std::uint64_t return_address, std::uint64_t function);
 
 struct StackWalk {
