@@ -109,7 +109,8 @@ bool is_clear(const Window& window, const statistics::Trend& trend) {
 }
 
 // Where the minima of equal stretches were between the start and the window. Of the highest, two in a row count, since
-// a single one may be short of its trough.
+// a single one may be short of its trough. Those of longer stretches, which are left of what is long ago, are not, and
+// show less of a tooth: of them each counts.
 struct Territory {
     double low = 0;
     double high = 0;
@@ -121,7 +122,9 @@ Territory territory_before(Points points, std::int64_t from_ms, std::int64_t to_
     Territory territory{.low = minima.values.front(), .high = 0};
     for (std::size_t index = 1; index < minima.values.size(); ++index) {
         territory.low = std::min(territory.low, minima.values[index]);
-        territory.high = std::max(territory.high, std::min(minima.values[index - 1], minima.values[index]));
+        const bool is_coarse = minima.at_ms[index] - minima.at_ms[index - 1] >= 2 * static_cast<double>(stretch_ms);
+        const double before = is_coarse ? minima.values[index] : minima.values[index - 1];
+        territory.high = std::max(territory.high, std::min(before, minima.values[index]));
     }
     territory.low = std::min(territory.low, territory.high);
     return territory;
