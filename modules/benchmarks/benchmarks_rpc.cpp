@@ -3,6 +3,7 @@
 #include "ipc/json_scanner.h"
 
 #include <algorithm>
+#include <set>
 
 namespace pillion {
 
@@ -171,8 +172,9 @@ Result<FileParts> take_apart(std::string_view name, std::string_view text) {
 }
 
 Result<void> check_results(std::string_view name, const BenchmarkRun& run) {
+    std::set<std::string_view> names;
     for (const BenchmarkResult& result : run.results) {
-        if (std::ranges::count(run.results, result.name, &BenchmarkResult::name) > 1)
+        if (!names.insert(result.name).second)
             return fail(ErrorCode::corrupt, std::string(name) + " has two results of " + result.name);
         for (const double ns : result.samples)
             if (!(ns > 0))
