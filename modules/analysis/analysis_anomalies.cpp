@@ -18,7 +18,7 @@ namespace pillion {
 
 namespace {
 
-constexpr double chance = 5e-7;
+constexpr double chance = 2e-7;
 constexpr double shape_max = 0.6;
 constexpr std::size_t neighbours = 15;
 constexpr double strength_min = 0.6; // of a season that is taken into account
