@@ -2547,6 +2547,1333 @@ export interface MetricsExportResult {
   otlp?: unknown;
 }
 
+export interface MonitorStartParams {
+  /** Time between two samples, in milliseconds; that of the configuration if absent. Range: 100 to 3600000. */
+  intervalMs?: number;
+}
+
+export interface MonitorStatus {
+  /** Whether samples are taken: it was started, or somebody wants them. */
+  running: boolean;
+  /** Whether it was started and not stopped. */
+  started: boolean;
+  /** Time between two samples, in milliseconds. */
+  intervalMs: number;
+  /** Samples taken so far. */
+  samples: number;
+  /** When the latest was taken, in milliseconds since the Unix epoch. */
+  latestAt?: number;
+  /** Processor time that samples take, in percent of one core. */
+  costPercent?: number;
+}
+
+export interface MonitorSample {
+  /** When it was read, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What rates span, in milliseconds; absent where there are none: at the first reading, after a pause and after a sleep of the machine. */
+  spanMs?: number;
+  /** How long the machine slept since the reading before, in milliseconds. */
+  sleptMs: number;
+  /** Pillion, the program that started it, and all that descends from Pillion; a parent stands before its children. */
+  processes: MonitorProcess[];
+  /** Processes that are not listed because there are too many. */
+  leftOut: number;
+  /** All these together. */
+  total: MonitorTotals;
+  /** The same by component. */
+  components: MonitorComponent[];
+  /** The machine. */
+  system: MonitorSystem;
+  /** What work that can wait should look at before it begins. */
+  background: MonitorConditions;
+  /** Processor time that this reading took, in milliseconds. */
+  readingMs: number;
+  /** Processor time that readings take, in percent of one core. */
+  costPercent?: number;
+  /** What could not be seen, and why. */
+  unavailable: MonitorGap[];
+}
+
+export interface MonitorProcess {
+  /** Its process id. */
+  pid: number;
+  /** The process that started it, or took it over. */
+  parentPid: number;
+  /** `self` is Pillion, `shell` the program that started it, `child` what descends from Pillion. */
+  role: MonitorRole;
+  /** Its executable; of a process of another user the first 15 characters of its name. */
+  name: string;
+  /** The component or backend it was started for; descendants belong to it too. */
+  component?: string;
+  /** What it is doing; `waiting` is for a disk. */
+  state: MonitorState;
+  /** When it started, in milliseconds since the Unix epoch. */
+  startedAt: number;
+  /** Processor time, in percent of one core; absent without an earlier reading. */
+  cpuPercent?: number;
+  /** The same in percent of all cores. */
+  cpuMachinePercent?: number;
+  /** Processor time since it started. */
+  cpuSeconds: number;
+  /** Resident memory. */
+  residentBytes: number;
+  /** Memory with shared pages divided among their users (PSS); absent where not permitted. */
+  proportionalBytes?: number;
+  /** Memory that no other process has; where its maps are refused, memory of no file. */
+  privateBytes?: number;
+  /** Memory that is swapped out. */
+  swappedBytes?: number;
+  /** How old these three are, in milliseconds: they are dear to read, so they are not read each time. */
+  memoryAgeMs?: number;
+  /** Its threads. */
+  threads: number;
+  /** Its open descriptors. */
+  descriptors?: number;
+  /** Bytes it read from disks since it started. */
+  readBytes?: number;
+  /** Bytes it wrote to disks since it started. */
+  writtenBytes?: number;
+  /** Bytes read from disks per second. */
+  readBytesPerSecond?: number;
+  /** Bytes written to disks per second. */
+  writtenBytesPerSecond?: number;
+}
+
+export type MonitorRole = "self" | "shell" | "child";
+
+export type MonitorState = "running" | "sleeping" | "waiting" | "stopped" | "zombie" | "other";
+
+export interface MonitorTotals {
+  /** How many processes. */
+  processes: number;
+  /** Their threads. */
+  threads: number;
+  /** Their open descriptors, where known. */
+  descriptors: number;
+  /** Processor time, in percent of one core, with that of processes that have ended since. */
+  cpuPercent?: number;
+  /** The same in percent of all cores. */
+  cpuMachinePercent?: number;
+  /** Memory, shared pages counted once: the sum of proportional memory, and of resident memory where that is not known. */
+  memoryBytes: number;
+  /** What that sum is made of; `resident` and `mixed` may count shared pages twice. */
+  memoryBasis: MonitorBasis;
+  /** Memory that only one process has, where known. */
+  privateBytes: number;
+  /** Bytes read from disks per second. */
+  readBytesPerSecond?: number;
+  /** Bytes written to disks per second. */
+  writtenBytesPerSecond?: number;
+}
+
+export type MonitorBasis = "proportional" | "mixed" | "resident";
+
+export interface MonitorComponent {
+  /** The component or backend. */
+  component: string;
+  /** Its processes together. */
+  totals: MonitorTotals;
+}
+
+export interface MonitorSystem {
+  /** Processor cores that are switched on. */
+  cores: number;
+  /** Cores to be had, by the affinity and the control group's quota. */
+  effectiveCores: number;
+  /** Busy time, in percent of all cores. */
+  cpuPercent?: number;
+  /** Of each core. */
+  corePercents: number[];
+  /** Tasks that run or wait to, mean of 1 min. */
+  load1?: number;
+  /** Mean of 5 min. */
+  load5?: number;
+  /** Mean of 15 min. */
+  load15?: number;
+  /** Memory; 0 where unknown. */
+  memoryBytes: number;
+  /** What could be had without swapping. */
+  memoryAvailableBytes: number;
+  /** Share of the memory that could not, 0 to 1. */
+  memoryUsedShare?: number;
+  /** Swap; 0 for none. */
+  swapBytes: number;
+  /** Swap in use. */
+  swapUsedBytes: number;
+  /** Time lost to waiting, by resource (PSI). */
+  pressure: MonitorPressure[];
+  /** Disks. */
+  disks: MonitorDisk[];
+  /** The file systems of the root, the home folder and the data directory. */
+  fileSystems: MonitorFileSystem[];
+  /** Network interfaces, loopback among them. */
+  networks: MonitorNetwork[];
+  /** Battery; absent without one. */
+  power?: MonitorPower;
+  /** Temperature of the hottest zone, where told. */
+  hottestCelsius?: number;
+  /** The process's control group; absent where there is none. */
+  cgroup?: MonitorCgroup;
+}
+
+export interface MonitorPressure {
+  /** What was waited for: `cpu`, `memory` or `io`. */
+  resource: string;
+  /** Percent of the last 10 s in which some task waited. */
+  someAvg10Percent: number;
+  /** The same of the last 60 s. */
+  someAvg60Percent: number;
+  /** Percent of the last 10 s in which all tasks waited. */
+  fullAvg10Percent?: number;
+  /** The same of the last 60 s. */
+  fullAvg60Percent?: number;
+}
+
+export interface MonitorDisk {
+  /** The device; partitions and devices made of others are left out. */
+  name: string;
+  /** Bytes read per second. */
+  readBytesPerSecond?: number;
+  /** Bytes written per second. */
+  writtenBytesPerSecond?: number;
+  /** Percent of the time in which it had something to do. */
+  busyPercent?: number;
+}
+
+export interface MonitorFileSystem {
+  /** Where it is mounted. */
+  mountpoint: string;
+  /** Its type. */
+  type: string;
+  /** Its size. */
+  totalBytes: number;
+  /** What may still be written. */
+  availableBytes: number;
+  /** Share that may not, 0 to 1. */
+  usedShare: number;
+}
+
+export interface MonitorNetwork {
+  /** The interface. */
+  name: string;
+  /** Bytes received since it is up. */
+  receivedBytes: number;
+  /** Bytes sent since it is up. */
+  sentBytes: number;
+  /** Bytes received per second. */
+  receivedBytesPerSecond?: number;
+  /** Bytes sent per second. */
+  sentBytesPerSecond?: number;
+  /** Errors of receiving and sending since it is up. */
+  errors: number;
+}
+
+export interface MonitorPower {
+  /** Whether it runs on its battery. */
+  onBattery: boolean;
+  /** Charge of the battery; the mean of several. */
+  chargePercent?: number;
+}
+
+export interface MonitorCgroup {
+  /** Most cores it may use at once; absent without a limit. */
+  cpuLimitCores?: number;
+  /** Cores that the group with that limit uses, over the last seconds. */
+  cpuUsedCores?: number;
+  /** Percent of the scheduler's periods in which the limit stopped it. */
+  throttledPercent?: number;
+  /** Most memory it may use; absent without a limit. */
+  memoryLimitBytes?: number;
+  /** What counts against that: all that is charged but file pages that would be dropped first. */
+  memoryUsedBytes?: number;
+}
+
+export interface MonitorConditions {
+  /** Busy time, in percent of all cores. */
+  busyCpuPercent?: number;
+  /** Of that, what is not of Pillion's tree. */
+  othersCpuPercent?: number;
+  /** Whether the machine runs on its battery. */
+  onBattery: boolean;
+  /** Temperature of the hottest zone, where told. */
+  hottestCelsius?: number;
+}
+
+export interface MonitorGap {
+  /** What could not be seen. */
+  what: string;
+  /** Why. */
+  why: string;
+  /** Of how many processes; 0 where it is no matter of processes. */
+  processes: number;
+}
+
+export interface MonitorMachine {
+  /** The operating system with its version. */
+  os: string;
+  /** Its kernel. */
+  kernel: string;
+  /** The processor's architecture. */
+  architecture: string;
+  /** The processor. */
+  cpuModel: string;
+  /** Processor cores that are switched on. */
+  cores: number;
+  /** Cores to be had, by the affinity and the control group's quota. */
+  effectiveCores: number;
+  /** Memory; 0 where unknown. */
+  memoryBytes: number;
+  /** Memory to be had, by the control group's limit. */
+  effectiveMemoryBytes: number;
+  /** Swap; 0 for none. */
+  swapBytes: number;
+  /** The file systems of the root, the home folder and the data directory. */
+  fileSystems: MonitorFileSystem[];
+  /** The desktop, where there is one. */
+  desktop?: string;
+  /** The kind of session, `wayland` or `x11`. */
+  session?: string;
+  /** What it runs in: `flatpak`, `snap`, `podman` or `docker`. */
+  container?: string;
+  /** Whether the processor says that it is a virtual machine's. */
+  isVirtual: boolean;
+  /** When the machine was started, in milliseconds since the Unix epoch. */
+  bootedAt?: number;
+  /** Versions of programs and libraries, by name. */
+  versions: Record<string, string>;
+  /** What could not be seen, and why. */
+  unavailable: MonitorGap[];
+}
+
+export interface AlertsListParams {
+  /** Those that stand, those that resolved, or all. Default: "active". */
+  state?: AlertsOf;
+  /** The lowest level. Default: "info". */
+  level?: AlertLevel;
+  /** Only of this rule or key, with `*` for anything. Range: 1 to 200 bytes. */
+  rule?: string;
+}
+
+export type AlertsOf = "active" | "resolved" | "all";
+
+export type AlertLevel = "info" | "warning" | "critical";
+
+export interface Alert {
+  /** Its fingerprint: the same rule and labels, or key, give the same. */
+  id: string;
+  /** The rule, or the key of an alert that was raised directly. */
+  rule: string;
+  /** `noData`: raised because its metric has had no data. */
+  state: AlertState;
+  /** Its level now. */
+  level: AlertLevel;
+  /** The highest since it was raised. */
+  worst: AlertLevel;
+  /** What is wrong. */
+  title: string;
+  /** The same in figures. */
+  detail: string;
+  /** What to do about it; may be empty. */
+  advice: string;
+  /** What it is about. */
+  labels: Record<string, string>;
+  /** The metric; empty for an alert that was raised directly. */
+  metric: string;
+  /** The metric's unit. */
+  unit: string;
+  /** The latest value; of a group that of the worst. */
+  value?: number;
+  /** The threshold of its level. */
+  threshold?: number;
+  /** In milliseconds since the Unix epoch. */
+  raisedAt: number;
+  /** When level, state or members last changed. */
+  changedAt: number;
+  /** Absent while it stands. */
+  resolvedAt?: number;
+  /** How long it has stood, or stood. */
+  durationMs: number;
+  /** How often it was raised directly while it stood. */
+  occurrences: number;
+  /** It comes and goes; it is kept until it has been calm for a while. */
+  flapping: boolean;
+  /** Who has taken note of it. */
+  acknowledged?: AlertAcknowledgement;
+  /** The silence that covers it. */
+  silencedBy?: string;
+  /** The rule or key of the alert that keeps it quiet. */
+  inhibitedBy?: string;
+  /** Why it resolved. */
+  end?: AlertEnd;
+  /** The first 20 series of a group. */
+  members: AlertMember[];
+  /** How many there are; 0 if it is no group. */
+  membersCount: number;
+}
+
+export type AlertState = "raised" | "noData" | "resolved";
+
+export interface AlertAcknowledgement {
+  /** Who. */
+  by: string;
+  /** What was said; may be empty. */
+  comment: string;
+  /** When, in milliseconds since the Unix epoch. */
+  at: number;
+}
+
+export type AlertEnd = "cleared" | "noData" | "ruleGone" | "notConfirmed";
+
+export interface AlertMember {
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** Its level. */
+  level: AlertLevel;
+  /** Its latest value. */
+  value?: number;
+}
+
+export interface AlertsAcknowledgeParams {
+  /** The alert. Range: 1 to 200 bytes. */
+  id: string;
+  /** Who takes note. Range: 0 to 200 bytes. Default: "". */
+  by?: string;
+  /** What they say. Range: 0 to 2000 bytes. Default: "". */
+  comment?: string;
+}
+
+export interface AlertsSilenceParams {
+  /** The rules and keys to silence, with `*` for anything. Range: 0 to 200 bytes. Default: "". */
+  rule?: string;
+  /** Labels an alert must have, with `*` in values for anything. Range: 0 to 10 members. Default: {}. */
+  labels?: Record<string, string>;
+  /** How long, at most 366 days. Range: 1 to 31622400000. Default: 3600000. */
+  durationMs?: number;
+  /** Who. Range: 0 to 200 bytes. Default: "". */
+  by?: string;
+  /** Why. Range: 0 to 2000 bytes. Default: "". */
+  comment?: string;
+}
+
+export interface AlertSilence {
+  /** Names it for alerts.unsilence. */
+  id: string;
+  /** The rules and keys it covers, with `*` for anything; empty: all. */
+  rule: string;
+  /** Labels an alert must have, with `*` in values for anything. */
+  labels: Record<string, string>;
+  /** In milliseconds since the Unix epoch. */
+  createdAt: number;
+  /** In milliseconds since the Unix epoch. */
+  until: number;
+  /** Who. */
+  by: string;
+  /** Why. */
+  comment: string;
+}
+
+export interface AlertsUnsilenceParams {
+  /** The silence. Range: 1 to 200 bytes. */
+  id: string;
+}
+
+export interface AlertsDone {
+  /** Always true; errors are errors. */
+  done: boolean;
+}
+
+export interface AlertRuleInfo {
+  /** Its name. */
+  name: string;
+  /** Where it was declared. */
+  origin: AlertRuleOrigin;
+  /** What it says. */
+  rule: AlertRule;
+  /** Its alerts that stand. */
+  raised: number;
+  /** Sets of labels it looks at. */
+  watched: number;
+  /** Why it cannot be evaluated; empty while it can. */
+  trouble: string;
+}
+
+export type AlertRuleOrigin = "builtIn" | "configured" | "runtime";
+
+export interface AlertRule {
+  /** Whether it is evaluated. Default: true. */
+  enabled?: boolean;
+  /** The metric; `metrics.list` names them. Range: 1 to 128 bytes. */
+  metric: string;
+  /** What the labels must be; those not named are free. Range: 0 to 10 members. Default: {}. */
+  labels?: Record<string, string>;
+  /** What is made of the values in the window: `avg` (of a counter its rate), `last`, `max`, `rate`, `percentile` and so on, as in metrics.query. Default: "avg". */
+  function?: SeriesFunction;
+  /** Of the function `percentile`. Range: 0 to 100. Default: 95. */
+  percentile?: number;
+  /** How far back it looks. Range: 1000 to 2592000000. Default: 60000. */
+  windowMs?: number;
+  /** How the series that match become one, per value of the labels in `by`. With `none` each is an alert of its own. Default: "none". */
+  aggregate?: SeriesAggregate;
+  /** Labels to keep apart when aggregating. Range: 0 to 10 elements. Default: []. */
+  by?: string[];
+  /** Makes a ratio: metrics, read in the same way, whose sum is the divisor. A divisor of 0 is no data. Range: 0 to 10 elements. Default: []. */
+  dividedBy?: string[];
+  /** A smaller divisor is no data. Range: at least 0. Default: 0. */
+  dividedByMin?: number;
+  /** Whether being above the thresholds is bad, or being below. Default: "above". */
+  comparison?: AlertComparison;
+  /** From where on it is worth a note. With none of the three: warning above 75 % and critical above 90 %, for shares and ratios. */
+  info?: number;
+  /** From where on it is a warning. */
+  warning?: number;
+  /** From where on it is critical. */
+  critical?: number;
+  /** How far back from a threshold is clear of it; 5 % of the threshold if left out. Range: at least 0. */
+  margin?: number;
+  /** How long it must be beyond a threshold. Range: 0 to 86400000. Default: 60000. */
+  forMs?: number;
+  /** How long it must be clear of it before the alert resolves, or falls to a lower level. Range: 0 to 86400000. Default: 60000. */
+  holdMs?: number;
+  /** How long after it resolved it is not raised again to the same level. Range: 0 to 86400000. Default: 300000. */
+  cooldownMs?: number;
+  /** Raised more often than this within flapWindowMs it flaps: then it holds for a whole flapWindowMs divided by this. Range: 1 to 1000. Default: 3. */
+  flapsMax?: number;
+  /** See flapsMax. Range: 1000 to 86400000. Default: 3600000. */
+  flapWindowMs?: number;
+  /** What having no data for noDataMs is: nothing, or an alert. Default: "ignore". */
+  noData?: AlertNoData;
+  /** How long without data is no data. Range: 1000 to 2592000000. Default: 300000. */
+  noDataMs?: number;
+  /** One alert for all that have the same values of these labels, with its members; of an empty list one for the whole rule. If left out, each series is an alert. Range: 0 to 10 elements. */
+  groupBy?: string[];
+  /** Rules, or keys of alerts raised directly, that keep it quiet while they stand. Range: 0 to 20 elements. Default: []. */
+  inhibitedBy?: string[];
+  /** Of those only alerts that have these labels in common with it. Range: 0 to 10 elements. Default: []. */
+  inhibitedByEqual?: string[];
+  /** What is wrong, for people; the rule's name if left out. Range: 1 to 200 bytes. */
+  title?: string;
+  /** What to do about it. Range: 1 to 1000 bytes. */
+  advice?: string;
+}
+
+export type AlertComparison = "above" | "below";
+
+export type AlertNoData = "ignore" | "raise";
+
+export interface AlertsSetRuleParams {
+  /** Its name. Range: 1 to 64 bytes. */
+  name: string;
+  /** What it says from now on; left out to turn a rule on or off. */
+  rule?: AlertRule;
+  /** Whether it is evaluated; stronger than the same member of `rule`. */
+  enabled?: boolean;
+}
+
+export interface AlertsDeleteRuleParams {
+  /** A rule that was set at run time. Range: 1 to 64 bytes. */
+  name: string;
+}
+
+export interface AnalysisRunParams {
+  /** Milliseconds since the Unix epoch; 0: an hour before `to`. Default: 0. */
+  from?: number;
+  /** Milliseconds since the Unix epoch; 0: now. Default: 0. */
+  to?: number;
+  /** `html` also writes the report as a page with charts that needs nothing else, and tells its path in `file`. Default: "json". */
+  report?: ReportForm;
+}
+
+export type ReportForm = "json" | "html";
+
+export interface AnalysisRunResult {
+  /** When, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What was looked at: from here ... */
+  from: number;
+  /** ... to here. */
+  to: number;
+  /** 0 to 100: the weighted mean of the parts; absent where nothing was measured. */
+  score?: number;
+  /** What the score is made of. */
+  parts: ScorePart[];
+  /** What needs attention now. */
+  criticalIssues: string[];
+  /** What to do, the most urgent first. */
+  recommendations: string[];
+  /** What is short, by impact. */
+  bottlenecks: Bottleneck[];
+  /** Processes whose memory leaks, or grew and settles. */
+  leaks: MemoryFinding[];
+  /** Where things go, the worst first. */
+  trends: SeriesTrend[];
+  /** What was out of place, in the order of time. */
+  anomalies: SeriesAnomaly[];
+  /** When levels changed for good. */
+  changes: SeriesChange[];
+  /** What took the time. */
+  hotPaths: HotPath[];
+  /** How many series were looked at. */
+  seriesExamined: number;
+  /** The page, where it was asked for. */
+  file?: string;
+}
+
+export interface ScorePart {
+  /** What was judged. */
+  kind: AnalysisKind;
+  /** 0 to 100: 100 less what its worst finding costs; absent where nothing was measured. */
+  score?: number;
+  /** Its weight in the whole. */
+  weight: number;
+  /** What costs it the most. */
+  because: string;
+}
+
+export type AnalysisKind = "memory" | "cpu" | "cache" | "network" | "disk" | "queue" | "stability";
+
+export interface Bottleneck {
+  /** What is short. */
+  kind: AnalysisKind;
+  /** `info`: half-way to a warning. */
+  severity: AnalysisSeverity;
+  /** Points of 100 that it costs its part of the score. */
+  impact: number;
+  /** What it is, for people. */
+  what: string;
+  /** What to do. */
+  advice: string;
+  /** The metric it rests on. */
+  metric: string;
+  /** And its labels. */
+  labels: Record<string, string>;
+  /** The unit of the values. */
+  unit: string;
+  /** What was measured over the range. */
+  value: number;
+  /** From where it is a warning. */
+  warning: number;
+  /** From where it is critical. */
+  critical: number;
+}
+
+export type AnalysisSeverity = "info" | "warning" | "critical";
+
+export interface MemoryFinding {
+  /** The component or backend it belongs to; empty where none. */
+  component: string;
+  /** The executable's name. */
+  process: string;
+  /** `self`, `shell` or `child`. */
+  role: string;
+  /** `leak`: it grows on; `bounded`: it grew and grows ever less; `steady`; `unknown`: too little was seen. */
+  course: MemoryCourse;
+  /** How fast it grows, of a leak. */
+  bytesPerHour: number;
+  /** Where that lies with 95 % confidence: from here ... */
+  bytesPerHourLow: number;
+  /** ... to here. */
+  bytesPerHourHigh: number;
+  /** By how much it grew since then. */
+  grownBytes: number;
+  /** What it holds now, by its latest minima. */
+  levelBytes: number;
+  /** That the growth is no chance, from 0 to 1, of a leak. */
+  confidence: number;
+  /** From when on it was judged, in milliseconds since the Unix epoch. */
+  since: number;
+  /** Over what time that was. */
+  windowMs: number;
+  /** The same for people. */
+  message: string;
+}
+
+export type MemoryCourse = "unknown" | "steady" | "bounded" | "leak";
+
+export interface SeriesTrend {
+  /** The metric. */
+  metric: string;
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** The unit of level and slope. */
+  unit: string;
+  /** What was looked at: `avg`, `rate` or `p95`. */
+  function: string;
+  /** Where it goes. */
+  direction: TrendDirection;
+  /** What that means; `neutral` where nobody can tell. */
+  meaning: TrendMeaning;
+  /** In the middle of the range. */
+  level: number;
+  /** Theil and Sen's slope. */
+  slopePerHour: number;
+  /** Where it lies with 95 % confidence: from here ... */
+  slopePerHourLow: number;
+  /** ... to here. */
+  slopePerHourHigh: number;
+  /** Change over the range, as a share of the level at its beginning. */
+  changeShare: number;
+  /** Of a trend as clear by chance (Mann and Kendall). */
+  probability: number;
+}
+
+export type TrendDirection = "steady" | "rising" | "falling";
+
+export type TrendMeaning = "neutral" | "better" | "worse";
+
+export interface SeriesAnomaly {
+  /** The metric. */
+  metric: string;
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** The unit of its values. */
+  unit: string;
+  /** When, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What was measured. */
+  value: number;
+  /** What was to be expected: from here ... */
+  expectedLow: number;
+  /** ... to here. */
+  expectedHigh: number;
+  /** How many of three detectors called it out of place; two are needed. */
+  votes: number;
+  /** Whether a daily or hourly rhythm was taken into account. */
+  seasonal: boolean;
+  /** How many such values followed each other. */
+  points: number;
+}
+
+export interface SeriesChange {
+  /** The metric. */
+  metric: string;
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** The unit of its values. */
+  unit: string;
+  /** When, in milliseconds since the Unix epoch. */
+  at: number;
+  /** Its level before. */
+  before: number;
+  /** Its level after. */
+  after: number;
+  /** The change as a share of the level before. */
+  changeShare: number;
+  /** What that means; `neutral` where nobody can tell. */
+  meaning: TrendMeaning;
+}
+
+export interface HotPath {
+  /** `method`, `backend`, `component` or `job`. */
+  kind: string;
+  /** Which. */
+  name: string;
+  /** How often it ran. */
+  count: number;
+  /** How long in all, in milliseconds. */
+  totalMs: number;
+  /** How long each time. */
+  meanMs: number;
+  /** What 95 % of the times stayed below; 0 where unknown. */
+  p95Ms: number;
+  /** Its share of the time of its kind. */
+  share: number;
+}
+
+export interface AnalysisParams {
+  /** Milliseconds since the Unix epoch; 0: an hour before `to`. Default: 0. */
+  from?: number;
+  /** Milliseconds since the Unix epoch; 0: now. Default: 0. */
+  to?: number;
+  /** Only this metric; empty: all. Range: 0 to 128 bytes. Default: "". */
+  metric?: string;
+}
+
+export interface AnalysisLeaksParams {
+  /** Every process that was judged, not only those that leak. Default: false. */
+  all?: boolean;
+}
+
+export interface SuggestionResult {
+  /** For suggestions.apply. */
+  id: string;
+  /** What kind of advice it is. */
+  kind: string;
+  /** What it changes. */
+  target: string;
+  /** The advice. */
+  title: string;
+  /** What calls for it, and what it costs where it is not for nothing. */
+  reason: string;
+  /** The figures it rests on, with the metrics that show them over time. */
+  evidence: SuggestionEvidence[];
+  /** What is expected of it. */
+  improvement?: SuggestionImprovement;
+  /** `low` gives nothing up, `medium` is a trade-off, `high` changes the app. */
+  complexity: SuggestionComplexity;
+  /** Whether suggestions.apply can carry it out. */
+  appliesItself: boolean;
+  /** `moment`: does something once; `run`: holds until Pillion ends; `forever`: beyond. */
+  lasts: SuggestionLasts;
+  /** What would be set. */
+  settings: Record<string, string>;
+  /** The same as lines of the configuration, where it can be written there. */
+  configuration: string;
+  /** The figure by which suggestions.apply would judge it. */
+  measuredBy?: string;
+  /** What came of it the last time it was tried. */
+  lastTrial?: SuggestionTrial;
+}
+
+export interface SuggestionEvidence {
+  /** The metric that shows it over time; empty if there is none. */
+  series: string;
+  /** Of that metric. */
+  labels: Record<string, string>;
+  /** What the value is. */
+  what: string;
+  /** Its unit, by UCUM. */
+  unit: string;
+  /** The value the advice rests on. */
+  value: number;
+}
+
+export interface SuggestionImprovement {
+  /** What gets better. */
+  figure: string;
+  /** Its unit, by UCUM. */
+  unit: string;
+  /** What it is. */
+  now: number;
+  /** What it is expected to come to at least. */
+  modest: number;
+  /** What it may come to at best. */
+  best: number;
+}
+
+export type SuggestionComplexity = "low" | "medium" | "high";
+
+export type SuggestionLasts = "moment" | "run" | "forever";
+
+export interface SuggestionTrial {
+  /** Counts trials. */
+  number: number;
+  /** The suggestion. */
+  id: string;
+  /** Its kind. */
+  kind: string;
+  /** What it changes. */
+  target: string;
+  /** What it says. */
+  title: string;
+  /** `kept` if it proved itself; `undone` if not; `ineffective` if not and there was nothing to take back; `undecided` if too little was measured, which also takes it back. */
+  verdict: SuggestionVerdict;
+  /** Why, with both figures. */
+  reason: string;
+  /** Whether what it changed holds now, in this Pillion. */
+  inForce: boolean;
+  /** Whether nobody asked for it. */
+  automatic: boolean;
+  /** Whether it holds until Pillion ends (`run`) or beyond (`forever`). */
+  lasts: SuggestionLasts;
+  /** What to write into the configuration to make it last; empty if nothing. */
+  configuration: string;
+  /** When it began, in milliseconds since the Unix epoch. */
+  beganAt: number;
+  /** When it ended. */
+  endedAt?: number;
+  /** The figure that was to get better. */
+  measured?: SuggestionComparison;
+  /** Figures that were not to get worse. */
+  guards: SuggestionComparison[];
+}
+
+export type SuggestionVerdict = "pending" | "running" | "kept" | "undone" | "ineffective" | "undecided" | "interrupted" | "failed";
+
+export interface SuggestionComparison {
+  /** What was measured. */
+  figure: string;
+  /** Its unit, by UCUM. */
+  unit: string;
+  /** Which way is better. */
+  better: SuggestionBetter;
+  /** The window before the change. */
+  before: SuggestionFigure;
+  /** The window after it. */
+  after: SuggestionFigure;
+  /** By how much it exceeds what was before (Hodges-Lehmann); absent where too little was measured. */
+  shift?: number;
+  /** From where that lies with 95 % confidence. */
+  shiftLow?: number;
+  /** To where. */
+  shiftHigh?: number;
+  /** Of such a difference if nothing had changed (Mann-Whitney). */
+  probability?: number;
+  /** The difference from which it counts. */
+  effectMin: number;
+}
+
+export type SuggestionBetter = "higher" | "lower";
+
+export interface SuggestionFigure {
+  /** Readings in the window. */
+  samples: number;
+  /** Their median. */
+  median: number;
+  /** From where the median lies with 95 % confidence; the least reading where there are too few for that. */
+  low: number;
+  /** To where, likewise. */
+  high: number;
+}
+
+export interface SuggestionsApplyParams {
+  /** The suggestion, as suggestions.list names it. Or `all`. Range: 1 to 256 bytes. */
+  id?: string;
+  /** Tries all that can be applied, one after another. Default: false. */
+  all?: boolean;
+  /** How long to measure before and after, in milliseconds; else as the configuration says. Range: 15000 to 300000. */
+  windowMs?: number;
+  /** With `all`: also what did not prove itself lately. Default: false. */
+  again?: boolean;
+}
+
+export interface SuggestionsApplyResult {
+  /** What was tried and what came of it. */
+  trials: SuggestionTrial[];
+  /** With `all`: what was not tried. */
+  skipped: SuggestionSkipped[];
+}
+
+export interface SuggestionSkipped {
+  /** The suggestion. */
+  id: string;
+  /** Why it was not tried. */
+  reason: string;
+}
+
+export interface BenchmarkInfo {
+  /** What benchmarks.run takes. */
+  name: string;
+  /** What it is part of; benchmarks.run takes that too. */
+  suite: string;
+  /** What one operation is. */
+  summary: string;
+}
+
+export interface BenchmarksRunParams {
+  /** One suite or one benchmark; everything if nothing at all is named. Range: 1 to 64 bytes. */
+  suite?: string;
+  /** Suites and benchmarks, as benchmarks.list names them. Range: 0 to 64 elements. Default: []. */
+  names?: string[];
+  /** A method to be measured, in this process. Range: 1 to 256 bytes. */
+  method?: string;
+  /** Its params. Default: {}. */
+  params?: unknown;
+  /** A program and its arguments, to be run to its end. Range: 0 to 256 elements. Default: []. */
+  command?: string[];
+  /** What this run is called in the history. Range: 0 to 256 bytes. */
+  label?: string;
+  /** At least so many runs; 30 if left out. Range: 1 to 10000. */
+  runs?: number;
+  /** At most so many; 200 if left out, or `runs` if that is more. Range: 1 to 10000. */
+  runsMax?: number;
+  /** Warm-up of each benchmark; 50 if left out. Range: 0 to 600000. */
+  warmupMs?: number;
+  /** Milliseconds of each benchmark past which there are no more than `runs`; 1,500 if left out. Range: 1 to 3600000. */
+  timeMs?: number;
+  /** How long one operation may take; 60,000 if left out. Range: 1 to 3600000. */
+  timeoutMs?: number;
+  /** Whether it becomes the baseline at once. Default: false. */
+  baseline?: boolean;
+}
+
+export interface BenchmarksRunResult {
+  /** What was measured. */
+  run: BenchmarkRun;
+  /** With the baseline; absent if none was set for these benchmarks. */
+  comparison?: BenchmarkComparison;
+}
+
+export interface BenchmarkRun {
+  /** Under which it is stored; 0 if it is not. */
+  id: number;
+  /** When it began, in milliseconds since the Unix epoch. */
+  at: number;
+  /** What whoever asked for it called it. */
+  label: string;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** What it was measured on. */
+  machine: BenchmarkMachine;
+  /** What was measured. */
+  build: BenchmarkBuild;
+  /** How it was measured. */
+  settings: BenchmarkSettings;
+  /** One for each benchmark. */
+  results: BenchmarkResult[];
+  /** Why it could not be stored, if it could not. */
+  notStored?: string;
+}
+
+export interface BenchmarkMachine {
+  /** Tells machines apart: of processor, cores, memory and architecture. Only what was measured on one machine is compared. */
+  fingerprint: string;
+  /** Its name; empty where unknown. */
+  processor: string;
+  /** Logical processors. */
+  cores: number;
+  /** Memory. */
+  memoryBytes: number;
+  /** As uname says. */
+  architecture: string;
+  /** The system's kernel. */
+  kernel: string;
+  /** Load average of the minute before. */
+  loadBefore: number;
+}
+
+export interface BenchmarkBuild {
+  /** Tells builds apart: a hash of the program's file. */
+  fingerprint: string;
+  /** The program's version. */
+  version: string;
+  /** What it was built with. */
+  compiler: string;
+}
+
+export interface BenchmarkSettings {
+  /** At least so many runs, unless ten times the time is over. */
+  runs: number;
+  /** At most so many; fewer as soon as the median is known to a hundredth. */
+  runsMax: number;
+  /** Warm-up of each benchmark, in milliseconds. */
+  warmupMs: number;
+  /** Time of each benchmark past which there are no more runs than `runs`. */
+  timeMs: number;
+  /** How long one operation may take, in milliseconds. */
+  timeoutMs: number;
+}
+
+export interface BenchmarkResult {
+  /** The benchmark. */
+  name: string;
+  /** Its suite. */
+  suite: string;
+  /** Runs that were made. */
+  runs: number;
+  /** Operations in all of them. */
+  operations: number;
+  /** Mean of the operations, in nanoseconds. */
+  meanNs: number;
+  /** The fastest operation. */
+  minNs: number;
+  /** Half of the operations took no longer. */
+  p50Ns: number;
+  /** 95 of 100 took no longer. */
+  p95Ns: number;
+  /** 99 of 100 took no longer. */
+  p99Ns: number;
+  /** The slowest operation. */
+  maxNs: number;
+  /** Where that lies with 95 % confidence, by a bootstrap over the runs; absent below five. */
+  p50IntervalNs?: BenchmarkInterval;
+  /** The same of p95Ns. */
+  p95IntervalNs?: BenchmarkInterval;
+  /** The same of p99Ns. */
+  p99IntervalNs?: BenchmarkInterval;
+  /** Percent of the time in which some task waited for a processor. */
+  cpuWaitPercent: number;
+  /** Percent of the processors' time that the machine's host took. */
+  stolenPercent: number;
+  /** Whether it was disturbed: then only large changes count in a comparison. */
+  noisy: boolean;
+  /** By what. */
+  noise: string[];
+  /** What kept it from being measured; absent if nothing. */
+  error?: string;
+  /** Nanoseconds for one operation: of each run the median. These are compared. */
+  samples: number[];
+}
+
+export interface BenchmarkInterval {
+  /** Its lower end. */
+  low: number;
+  /** Its upper end. */
+  high: number;
+}
+
+export interface BenchmarkComparison {
+  /** `slower` if any benchmark is; else `unclear` if any is, or the two cannot be compared. */
+  verdict: BenchmarkVerdict;
+  /** What is smaller is no change. */
+  minimumEffectPercent: number;
+  /** Why the two cannot be compared as a whole. */
+  reasons: string[];
+  /** One for each benchmark of the first measurement. */
+  changes: BenchmarkChange[];
+}
+
+export type BenchmarkVerdict = "same" | "faster" | "slower" | "unclear";
+
+export interface BenchmarkChange {
+  /** The benchmark. */
+  name: string;
+  /** `slower` and `faster`: significantly, and by the minimum effect. `same`: a slowdown of twice that is ruled out. `unclear`: it cannot be told. */
+  verdict: BenchmarkVerdict;
+  /** Median of the first measurement's samples. */
+  beforeNs: number;
+  /** Median of the second's. */
+  afterNs: number;
+  /** The shift between them (Hodges and Lehmann); above 0 is slower. */
+  changePercent: number;
+  /** Where that lies with the confidence asked for. */
+  intervalPercent?: BenchmarkInterval;
+  /** That samples differ so much where nothing has changed (Mann-Whitney, corrected by Holm for the number of benchmarks). */
+  probability: number;
+  /** Of `unclear`: why; else empty. */
+  reason: string;
+}
+
+export interface BenchmarksHistoryParams {
+  /** A suite or a benchmark; all if left out. Range: 1 to 256 bytes. */
+  name?: string;
+  /** The newest so many measurements of each. Range: 1 to 1000. Default: 100. */
+  limit?: number;
+}
+
+export interface BenchmarkHistory {
+  /** The benchmark. */
+  name: string;
+  /** Its measurements on this machine, oldest first. */
+  points: BenchmarkPoint[];
+  /** Where their level changed by 5 % or more; ten measurements are needed. */
+  steps: BenchmarkStep[];
+}
+
+export interface BenchmarkPoint {
+  /** The stored run. */
+  run: number;
+  /** When it began. */
+  at: number;
+  /** What it was called. */
+  label: string;
+  /** Fingerprint of what was measured. */
+  build: string;
+  /** How many runs the benchmark had. */
+  runs: number;
+  /** Half of the operations took no longer, in nanoseconds. */
+  p50Ns: number;
+  /** 95 of 100 took no longer. */
+  p95Ns: number;
+  /** 99 of 100 took no longer. */
+  p99Ns: number;
+  /** Whether it was disturbed. */
+  noisy: boolean;
+  /** Whether it is the benchmark's baseline. */
+  baseline: boolean;
+}
+
+export interface BenchmarkStep {
+  /** The first run on the new level. */
+  run: number;
+  /** When that was. */
+  at: number;
+  /** The median before. */
+  beforeNs: number;
+  /** The median since. */
+  afterNs: number;
+  /** The shift between them; above 0 is slower. */
+  changePercent: number;
+}
+
+export interface BenchmarksBaselineParams {
+  /** A stored run; the newest if left out. Range: at least 1. */
+  run?: number;
+}
+
+export interface BenchmarksBaselineResult {
+  /** The run that is the baseline now. */
+  run: number;
+  /** Of which benchmarks; the baselines of others stay. */
+  benchmarks: string[];
+}
+
+export interface BenchmarksCompareParams {
+  /** A stored run; the baseline if left out. Range: at least 1. */
+  before?: number;
+  /** A stored run; the newest if left out. Range: at least 1. */
+  after?: number;
+  /** What is smaller is no change. Range: 0.1 to 100. Default: 5. */
+  minimumEffectPercent?: number;
+  /** How sure a change must be. Range: 50 to 99.99. Default: 95. */
+  confidencePercent?: number;
+}
+
+export interface BenchmarksScheduleParams {
+  /** Hours from one run to the next; 0 ends the schedule; left out, it is only told. Range: 0 to 8760. */
+  everyHours?: number;
+  /** What is run; everything if empty. Range: 0 to 64 elements. Default: []. */
+  names?: string[];
+}
+
+export interface BenchmarkSchedule {
+  /** Hours from one run to the next; 0: there is no schedule. */
+  everyHours: number;
+  /** What is run; everything if empty. */
+  names: string[];
+  /** When the last one began, in milliseconds since the Unix epoch. */
+  lastAt?: number;
+  /** When the next one is due; it waits until the machine is idle and on mains. */
+  nextAt?: number;
+  /** What it waits for; empty if for nothing. */
+  waitsFor: string;
+}
+
+export interface ProfilerStartParams {
+  /** `cpu`: which functions of Pillion the processor's time goes to. `requests`: the life of each request across threads. `allocations`: which functions allocate memory; what libraries in C allocate by themselves is not seen. Default: "cpu". */
+  kind?: ProfileKind;
+  /** Samples for each second of processor time a thread uses; for `cpu`. Range: 1 to 1000. Default: 99. */
+  hz?: number;
+  /** Bytes from one sample to the next on average; for `allocations`. Range: 1024 to 1073741824. Default: 524288. */
+  intervalBytes?: number;
+  /** After which time the recording ends by itself, in milliseconds. Range: 10 to 600000. Default: 10000. */
+  durationMs?: number;
+}
+
+export type ProfileKind = "cpu" | "requests" | "allocations";
+
+export interface ProfileState {
+  /** What is recorded. */
+  kind: ProfileKind;
+  /** Whether it still is; otherwise it has ended and is kept. */
+  running: boolean;
+  /** Samples for each second of processor time; of `cpu`, otherwise 0. */
+  hz: number;
+  /** Bytes from one sample to the next; of `allocations`, otherwise 0. */
+  intervalBytes: number;
+  /** When it began, in milliseconds since the Unix epoch. */
+  beganAt: number;
+  /** How long it was to last, in milliseconds. */
+  durationMs: number;
+  /** How long it has lasted, in milliseconds. */
+  recordedMs: number;
+  /** Samples taken, or steps of requests seen. */
+  recorded: number;
+  /** Of these, how many are not kept for want of room. */
+  dropped: number;
+}
+
+export interface ProfilerStopParams {
+  /** Of `cpu` and `allocations`: `folded` stacks, one a line, or a flame graph as `svg`; otherwise `folded`. Of `requests`: `trace`, JSON that Perfetto and chrome://tracing open. */
+  format?: ProfileFormat;
+  /** Of `allocations`: what the stacks are weighed by: the bytes `allocated`, or those of them that were still in use (`live`) when the recording ended; otherwise `allocated`. */
+  measure?: ProfileMeasure;
+  /** Where to: as `text` into the answer, or into a `file` in the data directory. `auto` writes a file where the text is over 256 KiB. Default: "auto". */
+  output?: ProfileOutput;
+}
+
+export type ProfileFormat = "folded" | "svg" | "trace";
+
+export type ProfileMeasure = "allocated" | "live";
+
+export type ProfileOutput = "auto" | "text" | "file";
+
+export interface ProfilerStopResult {
+  /** The recording. */
+  state: ProfileState;
+  /** The format. */
+  format: ProfileFormat;
+  /** Of `allocations`: all of them, estimated from the samples. */
+  allocated?: ProfilerAllocated;
+  /** How long the text is. */
+  bytes: number;
+  /** The text, unless it is in a file. */
+  text?: string;
+  /** The path of the file with the text; the newest 16 are kept. */
+  file?: string;
+}
+
+export interface ProfilerAllocated {
+  /** Bytes allocated. */
+  bytes: number;
+  /** How many allocations that were. */
+  allocations: number;
+  /** Bytes of these that are still in use, or were when the recording ended. */
+  liveBytes: number;
+  /** How many allocations that are. */
+  liveAllocations: number;
+}
+
+export interface ProfilerHotPathsParams {
+  /** Only threads of this name; all if empty. Default: "". */
+  thread?: string;
+  /** How many functions and how many methods. Range: 1 to 1000. Default: 20. */
+  limit?: number;
+}
+
+export interface ProfilerHotPathsResult {
+  /** The recording; absent if nothing was recorded. */
+  state?: ProfileState;
+  /** Of `allocations`: all of them so far, estimated. */
+  allocated?: ProfilerAllocated;
+  /** The functions that most samples were in, or that allocated most, first; of `cpu` and `allocations`. */
+  functions: ProfilerFunction[];
+  /** The threads, most samples first. */
+  threads: ProfilerThread[];
+  /** The methods that took most time since the start. */
+  methods: ProfilerMethod[];
+}
+
+export interface ProfilerFunction {
+  /** The function; `module+offset` where the file has no symbol for it. */
+  function: string;
+  /** The program or library it is in. */
+  module: string;
+  /** Whether the file had a symbol for it. */
+  named: boolean;
+  /** Samples that were in it. */
+  selfSamples: number;
+  /** Samples that were in it or in what it called. */
+  totalSamples: number;
+  /** Of `cpu`: processor time that selfSamples stand for, in milliseconds. */
+  selfMs?: number;
+  /** Of `cpu`: processor time that totalSamples stand for, in milliseconds. */
+  totalMs?: number;
+  /** Of `allocations`: what it allocated itself, estimated. */
+  selfAllocated?: ProfilerAllocated;
+  /** Of `allocations`: what it or what it called allocated, estimated. */
+  totalAllocated?: ProfilerAllocated;
+  /** Share of the samples that were in it, or of the bytes that it allocated, 0 to 1. */
+  selfShare: number;
+  /** The same of it and what it called, 0 to 1. */
+  totalShare: number;
+}
+
+export interface ProfilerThread {
+  /** The thread's id. */
+  id: number;
+  /** Its name. */
+  name: string;
+  /** Samples of it. */
+  samples: number;
+  /** Of `cpu`: processor time that they stand for. */
+  cpuMs?: number;
+  /** Of `allocations`: what it allocated, estimated. */
+  allocated?: ProfilerAllocated;
+}
+
+export interface ProfilerMethod {
+  /** The method. */
+  method: string;
+  /** Calls since the start. */
+  calls: number;
+  /** From receipt to answer, of all calls together, in milliseconds. */
+  totalMs: number;
+  /** Of one call, in milliseconds. */
+  meanMs: number;
+  /** Share of the time of all methods, 0 to 1. */
+  share: number;
+}
+
 export interface ConfigChanged {
   /** The keys whose value changed. */
   keys: string[];
@@ -2627,7 +3954,7 @@ export interface CacheInvalidatedPayload {
 }
 
 export interface CacheTroublePayload {
-  /** tierDown, tierUp, tierFull, damaged, corrupt or journal. */
+  /** tierDown, tierUp, tierFull, damaged, corrupt, unreadable (encrypted with another key) or journal. */
   kind: string;
   /** The tier or file. */
   where: string;
@@ -2637,6 +3964,19 @@ export interface CacheTroublePayload {
   key?: string;
   /** What happened. */
   detail: string;
+}
+
+export interface BenchmarksFinished {
+  /** The stored run. */
+  run: number;
+  /** What it was called. */
+  label: string;
+  /** How it compares with the baseline; absent if there is none. */
+  verdict?: BenchmarkVerdict;
+  /** The benchmarks that are slower than their baseline. */
+  slower: string[];
+  /** The benchmarks that could not be measured. */
+  failed: string[];
 }
 
 export interface MetricsSample {
@@ -2844,6 +4184,84 @@ export interface Methods {
   "metrics.list": { params: NoParams; result: ListOf<MetricDescription> };
   /** All metrics as Prometheus, OpenMetrics or OpenTelemetry read them. */
   "metrics.export": { params: MetricsExportParams; result: MetricsExportResult };
+  /** Begins to watch processes and the machine; once more, changes the interval. */
+  "monitor.start": { params: MonitorStartParams; result: MonitorStatus };
+  /** Ends what monitor.start began; who subscribes is served on. */
+  "monitor.stop": { params: NoParams; result: MonitorStatus };
+  /** The tree of processes and the machine as they are now. While nobody watches it reads twice, a quarter of a second apart, so that there are rates. */
+  "monitor.sample": { params: NoParams; result: MonitorSample };
+  /** Another name for `monitor.sample`. */
+  "get_resource_stats": { params: NoParams; result: MonitorSample };
+  /** What the machine is: system, kernel, processor, memory, disks, desktop, versions. */
+  "monitor.system": { params: NoParams; result: MonitorMachine };
+  /** Another name for `monitor.system`. */
+  "get_system_info_summary": { params: NoParams; result: MonitorMachine };
+  /** What is wrong now, the worst first; or what was. */
+  "alerts.list": { params: AlertsListParams; result: ListOf<Alert> };
+  /** Another name for `alerts.list`. */
+  "get_active_alerts": { params: AlertsListParams; result: ListOf<Alert> };
+  /** Takes note of an alert, until it resolves. */
+  "alerts.acknowledge": { params: AlertsAcknowledgeParams; result: Alert };
+  /** Keeps alerts quiet for a while; they are listed all the same. */
+  "alerts.silence": { params: AlertsSilenceParams; result: AlertSilence };
+  /** Ends a silence. */
+  "alerts.unsilence": { params: AlertsUnsilenceParams; result: AlertsDone };
+  /** The silences there are. */
+  "alerts.silences": { params: NoParams; result: ListOf<AlertSilence> };
+  /** The rules there are, with what they say and whether they can be evaluated. */
+  "alerts.rules": { params: NoParams; result: ListOf<AlertRuleInfo> };
+  /** Adds a rule, replaces one, or turns one on or off. It is kept over restarts, and stronger than one of the configuration. */
+  "alerts.setRule": { params: AlertsSetRuleParams; result: AlertsDone };
+  /** Deletes a rule that was set at run time; what was declared by its name is back then. */
+  "alerts.deleteRule": { params: AlertsDeleteRuleParams; result: AlertsDone };
+  /** One report: score, bottlenecks, leaks, trends, anomalies, changes, hot paths; as a page too if asked for. */
+  "analysis.run": { params: AnalysisRunParams; result: AnalysisRunResult };
+  /** Another name for `analysis.run`. */
+  "create_optimization_report": { params: AnalysisRunParams; result: AnalysisRunResult };
+  /** What rises or falls, significantly and by a tenth at least. */
+  "analysis.trends": { params: AnalysisParams; result: ListOf<SeriesTrend> };
+  /** Another name for `analysis.trends`. */
+  "get_performance_trends": { params: AnalysisParams; result: ListOf<SeriesTrend> };
+  /** Values that two of three detectors call out of place. */
+  "analysis.anomalies": { params: AnalysisParams; result: ListOf<SeriesAnomaly> };
+  /** Processes whose private memory grows on and on. */
+  "analysis.leaks": { params: AnalysisLeaksParams; result: ListOf<MemoryFinding> };
+  /** What is short, by what it costs the score. */
+  "analysis.bottlenecks": { params: AnalysisParams; result: ListOf<Bottleneck> };
+  /** Advice that the figures call for, with evidence, expected improvement and price; the most promising first. */
+  "suggestions.list": { params: NoParams; result: ListOf<SuggestionResult> };
+  /** Another name for `suggestions.list`. */
+  "get_optimization_recommendations": { params: NoParams; result: ListOf<SuggestionResult> };
+  /** Tries advice: measures a window, applies it, measures another, and takes back what did not make the figure better. Answers when the last one has been judged; a call that is given up ends nothing. */
+  "suggestions.apply": { params: SuggestionsApplyParams; result: SuggestionsApplyResult };
+  /** Another name for `suggestions.apply`. */
+  "force_optimization": { params: SuggestionsApplyParams; result: SuggestionsApplyResult };
+  /** What was tried and what came of it, the latest first. */
+  "suggestions.history": { params: NoParams; result: ListOf<SuggestionTrial> };
+  /** The benchmarks there are. */
+  "benchmarks.list": { params: NoParams; result: ListOf<BenchmarkInfo> };
+  /** Measures: suites, single benchmarks, a method or a command; stores the result. One run at a time. */
+  "benchmarks.run": { params: BenchmarksRunParams; result: BenchmarksRunResult };
+  /** Another name for `benchmarks.run`. */
+  "run_performance_benchmarks": { params: BenchmarksRunParams; result: BenchmarksRunResult };
+  /** benchmarks.run of the startup suite. */
+  "run_startup_benchmark": { params: BenchmarksRunParams; result: BenchmarksRunResult };
+  /** What was measured on this machine, and where it took steps. */
+  "benchmarks.history": { params: BenchmarksHistoryParams; result: ListOf<BenchmarkHistory> };
+  /** Another name for `benchmarks.history`. */
+  "get_benchmark_history": { params: BenchmarksHistoryParams; result: ListOf<BenchmarkHistory> };
+  /** Makes a stored run the baseline that later ones are compared with. */
+  "benchmarks.setBaseline": { params: BenchmarksBaselineParams; result: BenchmarksBaselineResult };
+  /** Tells whether one stored run is slower than another. */
+  "benchmarks.compare": { params: BenchmarksCompareParams; result: BenchmarkComparison };
+  /** Runs benchmarks every so many hours, while the machine is idle and on mains; or tells the schedule. */
+  "benchmarks.schedule": { params: BenchmarksScheduleParams; result: BenchmarkSchedule };
+  /** Begins to record where Pillion's own time or memory goes: samples of its threads or of its allocations, or the life of its requests. One recording at a time. */
+  "profiler.start": { params: ProfilerStartParams; result: ProfileState };
+  /** Ends the recording, if it has not ended by itself, and gives it; as often as asked, until the next one begins. */
+  "profiler.stop": { params: ProfilerStopParams; result: ProfilerStopResult };
+  /** The functions that cost most processor time, or allocated most, in the recording so far, and the methods that took most time. */
+  "profiler.hotPaths": { params: ProfilerHotPathsParams; result: ProfilerHotPathsResult };
 }
 
 /** All events by name: the data of each. */
@@ -2866,6 +4284,18 @@ export interface Events {
   "cache.invalidated": CacheInvalidatedPayload;
   /** Something about the cache needs attention. */
   "cache.trouble": CacheTroublePayload;
+  /** Processes and the machine were read. */
+  "monitor.sample": MonitorSample;
+  /** Something is wrong that was not before. */
+  "alerts.raised": Alert;
+  /** Level, state or members of an alert changed, or it was acknowledged or silenced. */
+  "alerts.changed": Alert;
+  /** It is right again. */
+  "alerts.resolved": Alert;
+  /** A suggestion was applied, kept or undone. */
+  "suggestions.changed": SuggestionTrial;
+  /** A benchmark run has ended, one of the schedule's among them. */
+  "benchmarks.finished": BenchmarksFinished;
   /** A periodic reading of the most telling metrics. */
   "metrics.sample": MetricsSample;
 }
@@ -2881,6 +4311,12 @@ export const topics = {
   "backends.notification": "backends",
   "cache.invalidated": "cache",
   "cache.trouble": "cache",
+  "monitor.sample": "monitor",
+  "alerts.raised": "alerts",
+  "alerts.changed": "alerts",
+  "alerts.resolved": "alerts",
+  "suggestions.changed": "suggestions",
+  "benchmarks.finished": "benchmarks",
   "metrics.sample": "metrics",
 } as const;
 
@@ -2912,4 +4348,11 @@ export const asyncMethods = [
   "cache.warm",
   "http.get",
   "cdn.publish",
+  "monitor.sample",
+  "get_resource_stats",
+  "suggestions.apply",
+  "force_optimization",
+  "benchmarks.run",
+  "run_performance_benchmarks",
+  "run_startup_benchmark",
 ] as const;
