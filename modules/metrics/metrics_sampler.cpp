@@ -59,7 +59,10 @@ std::span<const SeriesSpec> metrics_series() { return all_specs; }
 
 MetricsSampler::MetricsSampler(const Host& host) : host_(host) {}
 
-MetricsSampler::~MetricsSampler() { stop(); }
+MetricsSampler::~MetricsSampler() {
+    stop();
+    const std::lock_guard lock(read_mutex_); // the latest reading may have been another thread's
+}
 
 void MetricsSampler::set_wanted(std::string_view who, bool is_wanted) {
     const std::lock_guard lock(mutex_);
