@@ -210,7 +210,8 @@ TEST_CASE("the text formats are well formed whatever labels hold", "[metrics]") 
             it.call("metrics.export", is_open ? R"({"format":"openmetrics"})" : R"({"format":"prometheus"})");
         INFO(result["text"].get<std::string>());
         const Exposition found = parse(result["text"], is_open);
-        CHECK(found.samples.at("process_cpu_time_seconds_total{cpu_mode=\"user\",process=\"pillion\",role=\"self\"}") == 2.5);
+        CHECK(found.samples.at("process_cpu_time_seconds_total{cpu_mode=\"user\",process=\"pillion\",role=\"self\"}") ==
+              2.5);
         CHECK(found.samples.at("process_memory_usage_bytes{process=\"pillion\",role=\"self\"}") == 1000);
         CHECK(found.samples.at("rpc_server_duration_seconds_count") >= 2);
         CHECK(found.samples.at("rpc_server_duration_seconds_sum") == Approx(0.0415).epsilon(0.01));
@@ -264,6 +265,10 @@ TEST_CASE("blocks of a snapshot are there only where somebody speaks for them", 
     for (const char* const block : {"resources", "cache", "lazyLoading", "background"})
         CHECK_FALSE(bare.contains(block));
     CHECK_FALSE(bare["startup"].contains("componentsMs"));
+}
+
+TEST_CASE("blocks of a snapshot hold what their sources say", "[metrics]") {
+    Fixture it;
     it.metrics.set_sources({.startup =
                                 [](MetricsStartup& startup) {
                                     startup.componentsMs = {{{"search", 12.5}}};
