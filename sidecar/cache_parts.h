@@ -95,7 +95,7 @@ class CacheParts {
 
     const Host host_;
     const CachePartsConfig config_;
-    CacheExecutor executor_;
+    SerialExecutor executor_{"pillion-cache"};
     ValueCodec codec_;
     Store disk_file_; // cache.db
     std::shared_ptr<DiskStore> disk_;

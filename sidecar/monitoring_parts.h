@@ -8,9 +8,9 @@
 
 #include "ipc/event_hub.h"
 #include "ipc/io.h"
+#include "ipc/serial_executor.h"
 #include "modules/alerts/alerts_rpc.h"
 #include "modules/analysis/analysis_rpc.h"
-#include "modules/cache/cache_executor.h"
 #include "modules/components/components.h"
 #include "modules/monitor/monitor_rpc.h"
 #include "sidecar/lazy.h"
@@ -74,7 +74,7 @@ class MonitoringParts {
     void look_for_leaks();
 
     const Host host_;
-    CacheExecutor executor_; // a thread for readings and the search for leaks, from the first one on
+    SerialExecutor executor_{"pillion-watch"}; // a thread for readings and the search for leaks, from the first one on
     Monitor monitor_;
     Alerts alerts_;
     Analysis analysis_;

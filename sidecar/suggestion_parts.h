@@ -56,7 +56,7 @@ class SuggestionParts {
     void add_other_actions();
 
     const Host host_;
-    CacheExecutor executor_; // a thread for trials, from the first one on
+    SerialExecutor executor_{"pillion-trials"}; // a thread for trials, from the first one on
     Suggestions suggestions_;
 };
 

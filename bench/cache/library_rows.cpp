@@ -37,7 +37,7 @@ void measure_library(const CacheBench& bench, Report& report) {
     const std::size_t entries = bench.is_quick ? 200'000 : 1'000'000;
     const std::string_view space = "default";
     Io io(system_clock());
-    CacheExecutor executor;
+    SerialExecutor executor{"test"};
     Cache cache(CacheHost{.clock = system_clock(), .timers = io, .executor = executor});
     CacheConfig config;
     config.memoryBytesMax = 1LL << 30;

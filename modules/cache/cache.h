@@ -62,7 +62,7 @@ CacheCodec make_cache_codec(ValueCodec& codec);
 struct CacheHost {
     const Clock& clock;
     Timers& timers;
-    CacheExecutor& executor;              // outlives the cache
+    SerialExecutor& executor;              // outlives the cache
     std::string data_directory{};         // empty: nothing is kept in files
     std::vector<CacheTierSource> tiers{}; // fastest first, at most cache_tiers_max
     CacheCodec codec{};
@@ -123,7 +123,7 @@ class Cache {
     std::int64_t now_ms() { return time_.now_ms(); }
     Timers& timers() { return host_.timers; }
     const Clock& clock() const { return host_.clock; }
-    CacheExecutor& executor() { return host_.executor; }
+    SerialExecutor& executor() { return host_.executor; }
     const std::string& data_directory() const { return host_.data_directory; }
 
     const CacheCodec& codec() const { return host_.codec; }

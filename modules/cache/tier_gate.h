@@ -9,7 +9,7 @@
 #include "ipc/base/clock.h"
 #include "ipc/base/metric.h"
 #include "ipc/timers.h"
-#include "modules/cache/cache_executor.h"
+#include "ipc/serial_executor.h"
 #include "modules/cache/cache_types.h"
 
 #include <atomic>
@@ -63,7 +63,7 @@ class TierGate : public std::enable_shared_from_this<TierGate> {
     struct Host {
         const Clock& clock;
         Timers& timers;
-        CacheExecutor& executor;
+        SerialExecutor& executor;
         std::function<void(const CacheTrouble&)> trouble{};
         std::function<void(TierGate&, const CacheTier::Notice&)> notice{};
     };

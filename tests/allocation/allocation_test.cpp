@@ -97,7 +97,7 @@ TEST_CASE("a cache hit allocates nothing once warm", "[allocation]") {
 TEST_CASE("a hit in the memory of the cache allocates nothing once warm", "[allocation]") {
     ManualClock clock;
     ManualTimers timers{clock};
-    CacheExecutor executor{CacheExecutor::Mode::in_place};
+    SerialExecutor executor{"test", SerialExecutor::Mode::in_place};
     Cache cache({.clock = clock, .timers = timers, .executor = executor});
     CacheLeases leases({}, timers, clock);
     {

@@ -290,7 +290,7 @@ TEST_CASE("encrypted values leave nothing readable in a tier, and open again", "
     ValueCodec codec({.keys = {.source = KeySource::environment, .variable = "PILLION_CACHE_TEST_KEY"}});
     ManualClock clock;
     ManualTimers timers(clock);
-    CacheExecutor executor(CacheExecutor::Mode::in_place);
+    SerialExecutor executor("test", SerialExecutor::Mode::in_place);
     const auto disk = std::make_shared<FakeTier>("disk");
     Cache cache(
         {.clock = clock,

@@ -12,7 +12,7 @@ TEST_CASE("threads that write, read and invalidate at once get whole values of t
     const SystemClock clock;
     ManualClock still;
     ManualTimers timers(still);
-    CacheExecutor executor;
+    SerialExecutor executor{"test"};
     std::atomic<int> loads{0};
     CacheHost host{.clock = clock, .timers = timers, .executor = executor};
     host.loader = [&](const CacheLoadRequest& request, CacheLoadDone done) {

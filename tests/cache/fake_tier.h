@@ -176,7 +176,7 @@ struct CacheFixture {
 
     ManualClock clock;
     ManualTimers timers{clock};
-    CacheExecutor executor{CacheExecutor::Mode::in_place};
+    SerialExecutor executor{"test", SerialExecutor::Mode::in_place};
     std::shared_ptr<FakeTier> disk = std::make_shared<FakeTier>("disk");
     std::shared_ptr<FakeTier> redis = std::make_shared<FakeTier>("redis");
     std::function<void(const CacheLoadRequest&, CacheLoadDone)> loader;

@@ -1,5 +1,5 @@
-// A thread of the cache's own for what must not run on the caller's: opening a tier, unsealing large values, files. One
-// thread, started at the first task; tests run tasks where they are posted instead. Any thread may post.
+// A thread for what must not run on the caller's and may block: tasks run one after the other. Started at the first
+// task; tests run tasks where they are posted instead. Any thread may post.
 #pragma once
 
 #include <condition_variable>
@@ -10,12 +10,13 @@
 
 namespace pillion {
 
-class CacheExecutor {
+class SerialExecutor {
   public:
     enum class Mode : unsigned char { thread, in_place };
-    explicit CacheExecutor(Mode mode = Mode::thread) : mode_(mode) {}
-    ~CacheExecutor() { stop(); }
-    CacheExecutor(const CacheExecutor&) = delete;
+    // `name` is a constant: the thread's.
+    explicit SerialExecutor(const char* name, Mode mode = Mode::thread) : name_(name), mode_(mode) {}
+    ~SerialExecutor() { stop(); }
+    SerialExecutor(const SerialExecutor&) = delete;
 
     void post(std::function<void()> task);
     // Runs what is queued and ends the thread; what comes later is dropped. Called by the owner.
@@ -24,6 +25,7 @@ class CacheExecutor {
   private:
     void run();
 
+    const char* const name_;
     const Mode mode_;
     std::mutex mutex_; // guards what follows
     std::condition_variable changed_;

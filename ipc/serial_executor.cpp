@@ -1,4 +1,4 @@
-#include "modules/cache/cache_executor.h"
+#include "ipc/serial_executor.h"
 
 #include "ipc/base/platform.h"
 
@@ -6,7 +6,7 @@
 
 namespace pillion {
 
-void CacheExecutor::post(std::function<void()> task) {
+void SerialExecutor::post(std::function<void()> task) {
     if (mode_ == Mode::in_place) return task();
     const std::lock_guard lock(mutex_);
     if (stopped_) return;
@@ -15,8 +15,8 @@ void CacheExecutor::post(std::function<void()> task) {
     changed_.notify_one();
 }
 
-void CacheExecutor::run() {
-    platform::name_thread("pillion-cache");
+void SerialExecutor::run() {
+    platform::name_thread(name_);
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return stopped_ || !tasks_.empty(); });
@@ -29,7 +29,7 @@ void CacheExecutor::run() {
     }
 }
 
-void CacheExecutor::stop() {
+void SerialExecutor::stop() {
     std::thread ended;
     {
         const std::lock_guard lock(mutex_);
