@@ -6,7 +6,7 @@ import unittest
 import xml.etree.ElementTree
 
 from app_process import App, AppTest
-from pillion_process import wait_until
+from pillion_process import is_sanitized, wait_until
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -46,6 +46,21 @@ class Profiles(AppTest):
         titles = [title.text for title in root.iter(SVG + "title")]
         self.assertTrue(any(re.search(r"\b\d+ samples", title) for title in titles), titles[:5])
         self.assertGreater(len(list(root.iter(SVG + "rect"))), 5)
+
+    @unittest.skipIf(is_sanitized(), "a sanitizer has an allocator of its own")
+    def test_what_is_allocated_and_what_of_it_is_left(self):
+        app = self.app()
+        app.result("profiler.start", kind="allocations", intervalBytes=4096, durationMs=60_000)
+        for number in range(50):
+            app.result("cache.put", key=f"k{number}", value="abcd" * 10_000)
+        allocated = app.result("profiler.stop", measure="allocated")
+        self.assertEqual(allocated["state"]["kind"], "allocations")
+        live = app.result("profiler.stop", measure="live")
+        total = {name: sum(int(line.rpartition(" ")[2]) for line in text.splitlines()) for name, text in (("allocated", allocated["text"]), ("live", live["text"]))}
+        self.assertGreater(total["allocated"], 2_000_000)
+        self.assertGreater(total["live"], 1_000_000)
+        self.assertLessEqual(total["live"], total["allocated"])
+        self.assertIn("pillion::Cache", allocated["text"])
 
     def test_each_step_of_a_request_that_begins_ends(self):
         app = self.app()
@@ -87,7 +102,7 @@ class Profiles(AppTest):
         app.result("profiler.start", kind="cpu", durationMs=10)
         wait_until(lambda: not app.result("profiler.hotPaths")["state"]["running"], "it ends by itself")
         app.result("profiler.start", kind="cpu")
-        self.assertEqual(app.error("profiler.stop", format="trace")["message"], "a recording of cpu is given as folded or svg, not as trace")
+        self.assertEqual(app.error("profiler.stop", format="trace")["message"], "a recording of cpu or allocations is given as folded or svg, not as trace")
 
 
 if __name__ == "__main__":
