@@ -271,7 +271,7 @@ void MonitorRates::measure_cgroup(const MonitorReadings& readings, MonitorSample
             next.told.throttledPercent =
                 100 * static_cast<double>(rise_of(now->throttled_periods, cgroup_->reading.throttled_periods)) /
                 static_cast<double>(now->periods - cgroup_->reading.periods);
-        cgroup_ = std::move(next);
+        cgroup_ = next;
     } else if (span_s_ == 0) {
         cgroup_->told.cpuUsedCores.reset();
         cgroup_->told.throttledPercent.reset();
