@@ -13,7 +13,7 @@ dependencies_of() {
       libspdlog-dev libfmt-dev libconcurrentqueue-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libxxhash-dev \
       libsqlite3-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libssl-dev libzstd-dev ;;
     test) echo catch2 libsimdjson-dev python3=python3 setarch=util-linux node npm \
-      redis-server=redis-server postgresql nginx=nginx-full clangd=clangd \
+      redis-server=redis-server postgresql nginx=nginx-full clangd=clangd zsh=zsh fish=fish \
       dbus-run-session=dbus-daemon dbus-daemon=dbus-bin gnome-keyring-daemon=gnome-keyring libsecret-1-0 ;;
     run) echo node npm python3=python3 ;;
     bench) echo libsimdjson-dev libbenchmark-dev node ;;
