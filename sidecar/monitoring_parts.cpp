@@ -3,7 +3,10 @@
 #include "ipc/base/log.h"
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <iterator>
+#include <memory>
 #include <utility>
 
 namespace pillion {
@@ -210,8 +213,17 @@ std::string MonitoringParts::component_of(std::int64_t pid) {
     return found == components_.end() ? std::string() : found->second;
 }
 
-std::optional<MetricsResources> MonitoringParts::resources() const {
-    const auto sample = monitor_.latest();
+std::optional<MetricsResources> MonitoringParts::resources() {
+    constexpr std::chrono::seconds patience(1);
+    set_wanted("asked", true);
+    auto sample = monitor_.latest();
+    if (!sample || !sample->spanMs) {
+        const auto promise = std::make_shared<std::promise<void>>();
+        const std::future<void> read = promise->get_future();
+        monitor_.sample_soon([promise](const MonitorSample&) { promise->set_value(); });
+        read.wait_for(patience);
+        sample = monitor_.latest();
+    }
     if (!sample) return {};
     const auto count = [](std::int64_t number) {
         return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number));
@@ -223,7 +235,6 @@ std::optional<MetricsResources> MonitoringParts::resources() const {
                                .processes = count(sample->total.processes)};
     std::uint64_t read = 0, written = 0, received = 0, sent = 0;
     for (const MonitorProcess& process : sample->processes) {
-        if (process.role == MonitorRole::shell) continue;
         read += process.readBytes.value_or(0);
         written += process.writtenBytes.value_or(0);
     }

@@ -2,8 +2,8 @@
 // what other parts complain of is raised. A piece of the composition root (application.h), which owns it.
 //
 // Watching (samples, time series, rules, the search for leaks) goes on while somebody is subscribed to `monitor` or
-// `alerts`, after monitor.start, where the configuration says so or has rules, and from the first call of alerts.* or
-// analysis.* on. Before that no timer is set and no file open.
+// `alerts`, after monitor.start, where the configuration says so or has rules, and from the first call of alerts.*,
+// analysis.* or metrics.snapshot on. Before that no timer is set and no file open.
 #pragma once
 
 #include "ipc/event_hub.h"
@@ -57,8 +57,9 @@ class MonitoringParts {
     void heed(const TroubleAlert& trouble);
     // Somebody wants the machine watched, or no longer does.
     void set_wanted(std::string_view who, bool is_wanted);
-    // Of the latest sample; empty while there is none.
-    std::optional<MetricsResources> resources() const;
+    // Of the latest sample. Watching goes on from here; the first call waits for its first sample, a quarter of a
+    // second. Not on the reader thread.
+    std::optional<MetricsResources> resources();
     Monitor& monitor() { return monitor_; }
     Alerts& alerts() { return alerts_; }
     // Before the series, the io thread and the state store stop.

@@ -33,9 +33,9 @@ PILLION_WIRE(MetricsRuntime, PILLION_FIELD(uptimeMs, "How long Pillion has been 
              PILLION_FIELD(residentAverageBytes, "Mean of the resident sizes of all snapshots and samples so far."),
              PILLION_FIELD(backgroundTasks, "What runs in the background now."))
 
-PILLION_WIRE(MetricsResources, PILLION_FIELD(allocatedBytes, "Memory allocated by Pillion and its children."),
+PILLION_WIRE(MetricsResources, PILLION_FIELD(allocatedBytes, "Memory of Pillion, its shell and its children."),
              PILLION_FIELD(cpuPercent, "CPU use of all of them, in percent of one core."),
-             PILLION_FIELD(diskReadBytes, "Bytes read from disks since they started."),
+             PILLION_FIELD(diskReadBytes, "Bytes they read from disks since they started."),
              PILLION_FIELD(diskWrittenBytes, "Bytes written to disks."),
              PILLION_FIELD(networkReceivedBytes, "Bytes that came over the network of the machine."),
              PILLION_FIELD(networkSentBytes, "Bytes that went."), PILLION_FIELD(openFiles, "Open descriptors."),

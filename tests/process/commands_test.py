@@ -20,7 +20,9 @@ class Commands(AppTest):
         call = self.call
         self.assertEqual(call("initialize_performance_manager")["name"], "pillion")
         self.assertIn("uptimeMs", call("get_performance_status"))
-        self.assertGreater(call("get_performance_metrics")["ipc"]["requests"], 0)
+        metrics = call("get_performance_metrics")
+        self.assertGreater(metrics["ipc"]["requests"], 0)
+        self.assertGreaterEqual(metrics["resources"].keys(), {"allocatedBytes", "cpuPercent", "diskReadBytes", "networkSentBytes"})
         self.assertGreater(call("get_resource_stats")["total"]["memoryBytes"], 0)
         self.assertGreater(call("get_system_info_summary")["memoryBytes"], 0)
         self.assertIn("steps", call("optimize_memory"))

@@ -2271,11 +2271,11 @@ export interface MetricsResponseCache {
 }
 
 export interface MetricsResources {
-  /** Memory allocated by Pillion and its children. */
+  /** Memory of Pillion, its shell and its children. */
   allocatedBytes?: number;
   /** CPU use of all of them, in percent of one core. */
   cpuPercent?: number;
-  /** Bytes read from disks since they started. */
+  /** Bytes they read from disks since they started. */
   diskReadBytes?: number;
   /** Bytes written to disks. */
   diskWrittenBytes?: number;
