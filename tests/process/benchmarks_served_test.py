@@ -232,10 +232,12 @@ class Schedule(BenchmarksTest):
     def test_what_is_due_waits_while_something_is_asked(self):
         app = self.app()
         app.subscribe("benchmarks")
-        app.ask("rpc.delay", ms=600_000)
+        delay = app.ask("rpc.delay", durationMs=600_000)
         app.result("benchmarks.schedule", everyHours=0.00005, names=["memory.buffers"])
         wait_until(lambda: app.result("benchmarks.schedule")["waitsFor"] == "the machine is busy", "it is due, and waits")
         self.assertEqual(app.result("benchmarks.history")["items"], [])
+        app.send(b'{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":%d}}\n' % delay)
+        self.assertEqual(app.answer(delay)["error"]["code"], -32800)
 
     def test_what_is_due_is_measured_if_the_machine_is_idle(self):
         app = self.app()
