@@ -31,10 +31,6 @@ DispatcherOptions dispatcher_options(const IpcConfig& config) {
             .cache_bytes_max = static_cast<std::size_t>(config.cacheBytesMax)};
 }
 
-double ratio(std::uint64_t part, std::uint64_t rest) {
-    return part + rest == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest);
-}
-
 } // namespace
 
 std::vector<std::string> program_options(const ApplicationOptions& options) {
@@ -398,7 +394,7 @@ StatusResult Application::status() const {
             .queueDepth = static_cast<std::int64_t>(dispatcher_->workers().depth()),
             .subscriptions = static_cast<std::int64_t>(hub_->subscriptions()),
             .residentBytes = static_cast<std::int64_t>(platform::resident_bytes()),
-            .cacheHitRatio = ratio(cache.hits, cache.misses)};
+            .cacheHitRatio = hit_ratio(cache.hits, cache.misses)};
 }
 
 int Application::serve(int input) {

@@ -15,10 +15,6 @@ constexpr SeriesSpec write_duration{"pillion.storage.write.duration",
                                     SeriesKind::histogram};
 constexpr SeriesSpec own_specs[] = {storage_bytes, write_duration};
 
-double ratio(std::uint64_t part, std::uint64_t rest) {
-    return part + rest == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest);
-}
-
 } // namespace
 
 std::vector<std::span<const SeriesSpec>> MetricSources::series() {
@@ -73,7 +69,7 @@ std::optional<MetricsCache> MetricSources::cache() const {
                         .bytes = totals.bytes,
                         .hits = totals.hits,
                         .misses = totals.misses,
-                        .hitRatio = ratio(totals.hits, totals.misses),
+                        .hitRatio = hit_ratio(totals.hits, totals.misses),
                         .evictions = totals.evictions};
 }
 

@@ -60,8 +60,6 @@ class MonitoringParts {
     // Of the latest sample. Watching goes on from here; the first call waits for its first sample, a quarter of a
     // second. Not on the reader thread.
     std::optional<MetricsResources> resources();
-    Monitor& monitor() { return monitor_; }
-    Alerts& alerts() { return alerts_; }
     // Before the series, the io thread and the state store stop.
     void stop();
 

@@ -1,6 +1,6 @@
 #include "sidecar/suggestion_parts.h"
 
-#include "ipc/base/platform.h"
+#include "modules/process/process_table.h"
 
 #include <charconv>
 #include <sstream>
@@ -12,39 +12,29 @@ namespace {
 
 using Settings = std::map<std::string, std::string>;
 
-// When a process was started, in ticks since boot, as /proc/PID/stat has it; with the pid it names one process for
-// good. Empty where there is no such process, or the system does not say.
-std::string start_ticks(const std::string& pid) {
-    const auto text = platform::find_system_text("/proc/" + pid + "/stat");
-    if (!text) return {};
-    const std::size_t name_end = text->rfind(')');
-    if (name_end == std::string::npos) return {};
-    constexpr int fields_between = 19; // from the state, the third, to the 22nd
-    std::istringstream fields(text->substr(name_end + 1));
-    std::string field;
-    for (int i = 0; i <= fields_between; ++i) fields >> field;
-    return field;
-}
-
-std::string own_name() {
-    const std::string pid = std::to_string(getpid());
-    return pid + ":" + start_ticks(pid);
-}
-
-bool is_alive(const std::string& owner) {
-    const std::size_t colon = owner.find(':');
-    if (colon == std::string::npos) return false;
-    if (start_ticks(std::to_string(getpid())).empty()) return true; // nobody can be seen: nobody is called dead
-    return start_ticks(owner.substr(0, colon)) == owner.substr(colon + 1);
-}
-
-std::string name_in(const std::string& target) { return target.substr(target.find(' ') + 1); }
-
 std::int64_t integer_of(const std::string& text) {
     std::int64_t value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
 }
+
+// When a process was started: with the pid that names one process for good. 0 where there is no such process, or the
+// system does not say.
+std::uint64_t start_ticks(pid_t pid) {
+    process_table::Entry entry;
+    return process_table::read(pid, entry) ? entry.start_ticks : 0;
+}
+
+std::string own_name() { return std::to_string(getpid()) + ":" + std::to_string(start_ticks(getpid())); }
+
+bool is_alive(const std::string& owner) {
+    const std::size_t colon = owner.find(':');
+    if (colon == std::string::npos) return false;
+    if (start_ticks(getpid()) == 0) return true; // nobody can be seen: nobody is called dead
+    return std::to_string(start_ticks(static_cast<pid_t>(integer_of(owner)))) == owner.substr(colon + 1);
+}
+
+std::string name_in(const std::string& target) { return target.substr(target.find(' ') + 1); }
 
 std::optional<EvictionPolicy> eviction_of(std::string_view name) {
     const auto& names = wire::Described<EvictionPolicy>::enumerators;

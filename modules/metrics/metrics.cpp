@@ -17,11 +17,6 @@ namespace {
 
 double us(std::uint64_t ns) { return static_cast<double>(ns) / 1000.0; }
 
-double ratio(std::uint64_t part, std::uint64_t rest) {
-    const std::uint64_t all = part + rest;
-    return all == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(all);
-}
-
 // Percent of one core.
 double cpu_percent(std::int64_t cpu_ns, std::int64_t elapsed_ns) {
     if (elapsed_ns <= 0 || cpu_ns <= 0) return 0;
@@ -156,7 +151,7 @@ MetricsIpc Metrics::ipc_block() const {
                       .bytes = now.cache_bytes,
                       .hits = now.cache_hits,
                       .misses = now.cache_misses,
-                      .hitRatio = ratio(now.cache_hits, now.cache_misses),
+                      .hitRatio = hit_ratio(now.cache_hits, now.cache_misses),
                       .coalesced = now.coalesced}};
 }
 
@@ -289,7 +284,7 @@ MetricsSample Metrics::sample(Interval& interval) {
     sample.inFlight = ipc.in_flight;
     sample.bytesIn = ipc.bytes_in;
     sample.bytesOut = ipc.bytes_out;
-    sample.cacheHitRatio = ratio(ipc.cache_hits, ipc.cache_misses);
+    sample.cacheHitRatio = hit_ratio(ipc.cache_hits, ipc.cache_misses);
     sample.residentBytes = process.resident_bytes;
     sample.poolsBytes = memory_.pools_bytes();
     if (!interval.at_ns_) {

@@ -230,6 +230,12 @@ struct MetricsSample {
     std::uint64_t poolsBytes = 0;
 };
 
+// Share of hits in all look-ups; 0 while there were none.
+inline double hit_ratio(std::uint64_t hits, std::uint64_t misses) {
+    const std::uint64_t all = hits + misses;
+    return all == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(all);
+}
+
 class Metrics {
   public:
     // The previous reading of one who samples: rates are since then. One thread at a time.

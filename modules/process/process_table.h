@@ -1,5 +1,4 @@
-// The processes of the machine as /proc shows them. Allocates nothing, so that the guard may use it. Private to the
-// module; any thread.
+// The processes of the machine as /proc shows them. Allocates nothing, so that the guard may use it. Any thread.
 #pragma once
 
 #include <cstdint>
