@@ -219,6 +219,8 @@ Result<std::optional<std::int64_t>> visit_rows(Database& database, std::int64_t 
                           .space = read.text(9),
                           .name = read.text(10),
                           .parts = read.text(11)};
+        // Only a damaged tree has them out of order: who goes on from there would go round.
+        if (row.hash < last) return fail(ErrorCode::corrupt, "the disk tier's rows are out of order");
         last = row.hash;
         if ((!visit(row) || count == limit) && last != std::numeric_limits<std::int64_t>::max()) return last + 1;
     }

@@ -140,23 +140,31 @@ Result<void> Store::write_and_wait(Work work) {
 Result<void> Store::read(const Work& work) {
     std::unique_ptr<Database> reader;
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return !recovering_; });
         PILLION_TRY(open_locked());
         if (!readers_.empty()) {
             reader = std::move(readers_.back());
             readers_.pop_back();
         }
+        ++readers_out_;
     }
-    if (!reader) reader = std::make_unique<Database>(PILLION_TRY(open_database(OpenMode::read_only)));
-    auto result = work(*reader);
+    auto result = read_with(reader, work);
     const std::lock_guard lock(mutex_);
-    if (!result && result.error().code == ErrorCode::corrupt) {
-        suspect_ = true;
-        changed_.notify_all();
-    } else if (readers_.size() < options_.readers_max && !stopped_ && !suspect_) {
+    const bool met_damage = !result && result.error().code == ErrorCode::corrupt;
+    suspect_ = suspect_ || met_damage;
+    if (reader && readers_.size() < options_.readers_max && !stopped_ && !suspect_)
         readers_.push_back(std::move(reader));
-    }
+    reader.reset(); // before its file may be moved
+    --readers_out_;
+    if (suspect_ || recovering_) changed_.notify_all();
     return result;
+}
+
+// Opens the reader where there is none.
+Result<void> Store::read_with(std::unique_ptr<Database>& reader, const Work& work) {
+    if (!reader) reader = std::make_unique<Database>(PILLION_TRY(open_database(OpenMode::read_only)));
+    return work(*reader);
 }
 
 void Store::flush() {
@@ -186,28 +194,39 @@ StoreStats Store::stats() const {
     return stats;
 }
 
-// On the writer thread with mutex_ held. Somebody met damage, or says so of a single record: a look at the whole file
-// decides. Readers that are out keep the file they have until they are done.
-void Store::recover() {
+// On the writer thread. Somebody met damage, or says so of a single record: a look at the whole file decides. Readers
+// are waited for and kept out: one that opens the file by its name while it is moved would make a journal there for the
+// old one.
+void Store::recover(std::unique_lock<std::mutex>& lock) {
     suspect_ = false;
+    recovering_ = true;
+    changed_.wait(lock, [this] { return readers_out_ == 0; });
+    const Result<void> done = replace_if_damaged();
+    recovering_ = false;
+    std::vector<Queued> lost;
+    if (!done) {
+        log(LogLevel::error, "storage", done.error().message);
+        stopped_ = true; // nothing more can be kept; every later use is told so
+        stats_.is_open = false;
+        lost.swap(queue_);
+    }
+    changed_.notify_all();
+    if (lost.empty()) return;
+    lock.unlock(); // whoever is told may use the store
+    for (Queued& write : lost)
+        if (write.done) write.done(done);
+    lock.lock();
+}
+
+// mutex_ is held and no reader is out.
+Result<void> Store::replace_if_damaged() {
     const auto checked = writer_->check();
-    if (checked || checked.error().code != ErrorCode::corrupt) return;
+    if (checked || checked.error().code != ErrorCode::corrupt) return {};
     readers_.clear();
     writer_.reset();
-    Result<void> done = set_aside(checked.error().message);
-    if (done) {
-        if (auto opened = open_checked())
-            writer_ = std::make_unique<Database>(std::move(*opened));
-        else
-            done = std::unexpected(std::move(opened).error());
-    }
-    if (done) return;
-    log(LogLevel::error, "storage", done.error().message);
-    stopped_ = true; // nothing more can be kept; every later use is told so
-    stats_.is_open = false;
-    for (Queued& lost : queue_)
-        if (lost.done) lost.done(done);
-    queue_.clear();
+    PILLION_TRY(set_aside(checked.error().message));
+    writer_ = std::make_unique<Database>(PILLION_TRY(open_checked()));
+    return {};
 }
 
 // The writer thread. What is queued when stop() comes is still written.
@@ -216,7 +235,7 @@ void Store::run() {
     std::unique_lock lock(mutex_);
     while (true) {
         changed_.wait(lock, [this] { return !queue_.empty() || stopped_ || suspect_; });
-        if (suspect_) recover();
+        if (suspect_) recover(lock);
         if (queue_.empty() && !stopped_) continue;
         if (queue_.empty()) return;
         if (queue_.size() <= group_max) {

@@ -80,6 +80,7 @@ class Store {
     // The same, and waits for the end. Not on the writer thread.
     Result<void> write_and_wait(Work work);
     // Runs `work` on the calling thread with a connection that only reads. It sees every write whose `done` has come.
+    // Not inside another read: where damage was met, that would wait for itself.
     Result<void> read(const Work& work);
     // Opens the file now; the error says why it cannot be used.
     Result<void> open();
@@ -102,7 +103,9 @@ class Store {
     Result<Database> open_checked();
     Result<void> open_locked();
     Result<void> set_aside(const std::string& reason);
-    void recover();
+    Result<void> read_with(std::unique_ptr<Database>& reader, const Work& work);
+    void recover(std::unique_lock<std::mutex>& lock);
+    Result<void> replace_if_damaged();
     void run();
     void commit(std::vector<Queued>& group);
     Result<void> run_group(std::vector<Queued>& group, std::vector<Result<void>>& results);
@@ -121,7 +124,9 @@ class Store {
     bool stopped_ = false;
     std::unique_ptr<Database> writer_; // used by the writer thread alone once it runs
     std::thread thread_;               // joined by stop()
-    std::vector<std::unique_ptr<Database>> readers_;
+    std::vector<std::unique_ptr<Database>> readers_; // those that wait for work
+    std::size_t readers_out_ = 0;
+    bool recovering_ = false; // no reader begins
     StoreStats stats_;
 };
 

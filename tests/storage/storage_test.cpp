@@ -30,10 +30,28 @@ std::int64_t count(Store& store) {
     return rows;
 }
 
+Result<void> read_all(Database& database) {
+    PILLION_TRY(database.integer("SELECT sum(length(text)) FROM notes"));
+    return {};
+}
+
 struct Fixture {
     TemporaryFolder folder;
     ManualClock clock;
     std::string path = folder.path() + "/deep/state.db";
+    // Opens, but not all of it can be read.
+    void make_damaged() {
+        {
+            const auto store = make();
+            for (int id = 0; id < 500; ++id) store->write(insert(id, std::string(1000, 'x')));
+            store->flush();
+        }
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        for (int page = 2; page < 60; ++page) {
+            file.seekp(page * 4096);
+            file << std::string(4096, '\xff');
+        }
+    }
     std::unique_ptr<Store> make(StoreOptions options = {}) {
         options.path = path;
         auto store = std::make_unique<Store>(options, clock);
@@ -123,30 +141,58 @@ TEST_CASE_METHOD(Fixture, "a file that is no database is set aside and a fresh o
 }
 
 TEST_CASE_METHOD(Fixture, "damage that is met in use sets the file aside too", "[storage]") {
-    {
-        const auto store = make();
-        for (int id = 0; id < 500; ++id) store->write(insert(id, std::string(1000, 'x')));
-        store->flush();
-    }
-    {
-        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-        for (int page = 2; page < 60; ++page) {
-            file.seekp(page * 4096);
-            file << std::string(4096, '\xff');
-        }
-    }
+    make_damaged();
     const auto store = make({.check = OpenCheck::when_in_use});
     std::promise<void> told;
     store->on_damaged([&](const StoreDamage&) { told.set_value(); });
-    const auto met = store->read([](Database& database) -> Result<void> {
-        PILLION_TRY(database.integer("SELECT sum(length(text)) FROM notes"));
-        return {};
-    });
+    const auto met = store->read(read_all);
     REQUIRE(!met);
     CHECK(met.error().code == ErrorCode::corrupt);
     told.get_future().wait();
     REQUIRE(store->write_and_wait(insert(1, "one")));
     CHECK(count(*store) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "where nothing can take a damaged file's place, what waits is told so and may use the store",
+                 "[storage]") {
+    make_damaged();
+    const auto store = make({.check = OpenCheck::when_in_use});
+    store->on_damaged([&](const StoreDamage&) { std::filesystem::create_directory(path); });
+    std::promise<void> began, met;
+    store->write([&](Database&) -> Result<void> {
+        began.set_value();
+        met.get_future().wait();
+        return {};
+    });
+    began.get_future().wait();
+    std::promise<Result<void>> told;
+    store->write(insert(1000, "waits"), [&](Result<void> done) {
+        CHECK_FALSE(store->stats().is_open);
+        CHECK_FALSE(store->write_and_wait(insert(1001, "one more")));
+        told.set_value(std::move(done));
+    });
+    CHECK_FALSE(store->read(read_all));
+    met.set_value();
+    CHECK(told.get_future().get().error().code == ErrorCode::unavailable);
+    store->flush();
+    CHECK_FALSE(store->read(read_all));
+}
+
+TEST_CASE_METHOD(Fixture, "whoever reads while a damaged file is replaced disturbs nothing", "[storage]") {
+    for (int round = 0; round < 20; ++round) {
+        std::filesystem::remove(path);
+        make_damaged();
+        const auto store = make({.check = OpenCheck::when_in_use});
+        std::vector<std::jthread> readers;
+        for (int reader = 0; reader < 4; ++reader)
+            readers.emplace_back([&](const std::stop_token& stop) {
+                while (!stop.stop_requested()) static_cast<void>(store->read(read_all));
+            });
+        while (!store->read(read_all)) continue;
+        readers.clear();
+        REQUIRE(store->write_and_wait(insert(1, "one")));
+        CHECK(count(*store) == 1);
+    }
 }
 
 TEST_CASE_METHOD(Fixture, "a failed record is not mistaken for a damaged file", "[storage]") {
