@@ -6,7 +6,7 @@ import json
 import select
 import unittest
 
-from pillion_process import MIB, PillionTest, reads_nothing, request, wait_until
+from pillion_process import MIB, PillionTest, is_at_rest, request, wait_until
 
 
 def ping(number: int) -> bytes:
@@ -179,7 +179,7 @@ class EventsToAReaderThatStopped(PillionTest):
         pillion.send(request("rpc.echo", "filler", text="x" * 1_000_000))  # fills the pipe and the part of the queue that events may use
         changes = [request("config.set", number, values={"log.level": ("error", "info")[number % 2]}) for number in range(1000)]
         pillion.send(b"".join(changes))
-        wait_until(lambda: self.is_idle(pillion), "all changes are made")
+        wait_until(lambda: is_at_rest(pillion.pid), "all changes are made")
         self.assert_below_mib(pillion, 64)
         pillion.send(request("rpc.delay", "last", durationMs=300))
         messages = []
@@ -191,10 +191,6 @@ class EventsToAReaderThatStopped(PillionTest):
         self.assertEqual(len(events), 256)
         self.assertEqual({event["dropped"] for event in events}, {1000 - 256})
         self.assertEqual([event["seq"] for event in events], list(range(1000 - 256 + 1, 1001)))
-
-    @staticmethod
-    def is_idle(pillion) -> bool:
-        return reads_nothing(pillion.pid)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,17 @@ import os
 import select
 import sqlite3
 import subprocess
-import time
 import unittest
 
 from app_process import AppTest
 from backends_test import BackendTest
 from pillion_process import WAIT_S_MAX, binary, clean_environment, wait_until
 
-QUICK = {"runs": 12, "timeMs": 50, "warmupMs": 0}
+# As many runs on a slow machine: they are given ten times the time.
+QUICK = {"runs": 12, "runsMax": 12, "timeMs": 1000, "warmupMs": 0}
 CONFLICT, UNAVAILABLE, CANCELLED, INVALID = -32003, -32005, -32800, -32602
-# What is ended at once ends well before the five seconds that a call may hold up the end.
-AT_ONCE_S_MAX = 3.0
+# What is not ended at once would hold up the end for as long as a call may, and so much longer than anything is waited for.
+PATIENT = {"ipc": {"shutdownMs": 600_000}}
 
 
 class BenchmarksTest(AppTest):
@@ -84,10 +84,10 @@ class Run(BenchmarksTest):
 
     def test_a_command_that_fails_or_hangs_says_so_and_leaves_nothing(self):
         app = self.app()
-        def error(*command: str) -> str:
-            return self.run_of(app, command=list(command), runs=1, timeoutMs=300)["results"][0]["error"]
+        def error(*command: str, **more) -> str:
+            return self.run_of(app, command=list(command), runs=1, **more)["results"][0]["error"]
         self.assertEqual(error("sh", "-c", "echo no >&2; exit 3"), "sh failed with exit status 3: no")
-        self.assertEqual(error("sleep", "600"), "sleep did not end within 300 ms and was killed")
+        self.assertEqual(error("sleep", "600", timeoutMs=300), "sleep did not end within 300 ms and was killed")
         self.assertIn("cannot be started", error("/there/is/no/such"))
         self.assertEqual(app.result("rpc.ping"), app.result("rpc.ping"))
 
@@ -153,24 +153,22 @@ class OneAtATime(BenchmarksTest):
 
 
 class EndOfInput(BenchmarksTest):
-    def ended(self, app) -> float:
-        began = time.monotonic()
+    def assert_ends_at_once(self, app) -> None:
         app.end_input()
         app.kept += app.messages()
         self.assert_ends_well(app)
-        return time.monotonic() - began
 
     def test_it_ends_a_measurement_at_once(self):
-        app = self.app()
+        app = self.app(**PATIENT)
         running = self.sleeping(app)
-        self.assertLess(self.ended(app), AT_ONCE_S_MAX)
+        self.assert_ends_at_once(app)
         answer = next(message for message in app.kept if message.get("id") == running)
         self.assertEqual(answer["error"]["code"], UNAVAILABLE)
         self.assertEqual(answer["error"]["message"], "the program ended before the benchmark did")
         self.assertFalse([name for name in os.listdir(self.data_directory) if name.startswith("benchmark-")])
 
     def test_it_ends_a_trial_of_advice_at_once(self):
-        app = self.app()
+        app = self.app(**PATIENT)
         app.result("cache.setPolicy", namespace="texts", policy={"compressAboveBytes": 0, "tiers": {"disk": {"enabled": True}}})
         for number in range(1100):
             app.ask("cache.put", namespace="texts", key=f"k{number}", value="the same words again and again " * 40)
@@ -179,7 +177,7 @@ class EndOfInput(BenchmarksTest):
         self.assertIn("cache.compress:texts", offered)
         running = app.ask("suggestions.apply", id="cache.compress:texts", windowMs=300_000, _meta={"progressToken": "trial"})
         app.message_where(lambda message: message.get("method") == "$/progress")
-        self.assertLess(self.ended(app), AT_ONCE_S_MAX)
+        self.assert_ends_at_once(app)
         answer = next(message for message in app.kept if message.get("id") == running)
         self.assertEqual([trial["verdict"] for trial in answer["result"]["trials"]], ["interrupted"])
 

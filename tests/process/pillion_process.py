@@ -59,14 +59,18 @@ def status_kib(pid: int, label: str) -> int:
         return next(int(line.split()[1]) for line in status if line.startswith(label + ":"))
 
 
-def reads_nothing(pid: int, wait_s: float = 0.15) -> bool:
-    """Whether the process has used no CPU time for a while: it waits for somebody else."""
-    def ticks() -> list[str]:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[11:13]
-    before = ticks()
-    select.select([], [], [], wait_s)
-    return ticks() == before
+def is_at_rest(pid: int) -> bool:
+    """Whether all threads sleep, and none has run between two looks: the process waits for somebody else. One that only gets no
+    processor, on a busy machine, is ready to run and does not sleep."""
+    def look() -> dict[str, str]:
+        threads = {}
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii", errors="replace") as status:
+                lines = dict(line.partition(":")[::2] for line in status)
+            threads[thread] = "".join(lines[name] for name in ("State", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"))
+        return threads
+    before = look()
+    return all(state.lstrip().startswith("S") for state in before.values()) and look() == before
 
 
 class Pillion:
@@ -112,9 +116,9 @@ class Pillion:
         while time.monotonic() < limit:
             if sent < len(data) and select.select([], [descriptor], [], 0.05)[1]:
                 sent += os.write(descriptor, view[sent:sent + MIB])
-            elif reads_nothing(self.pid):
-                break
-        return sent
+            elif is_at_rest(self.pid):
+                return sent
+        raise AssertionError(f"Pillion still reads after {WAIT_S_MAX} s")
 
     def in_background(self, data: bytes) -> threading.Thread:
         """Writes and then ends stdin while the caller reads."""
