@@ -2,7 +2,8 @@
 // SIGKILL. Then it ends what is left: SIGTERM, a second, SIGKILL.
 //
 // It is started once, lives as long as Pillion and should cost nothing: no allocation, no thread, static tables. Its
-// own session and its deafness to signals keep it alive when a whole terminal or process group is ended.
+// own session and its deafness to signals, both of which it is started with (spawn.cpp), keep it alive when a whole
+// terminal or process group is ended.
 #include "modules/process/guard.h"
 #include "modules/process/process.h"
 #include "modules/process/process_table.h"
@@ -101,8 +102,6 @@ void end_all() {
 bool is_guard(int argc, const char* const* argv) { return argc == 3 && std::strcmp(argv[1], "--guard") == 0; }
 
 int run_guard(int, const char* const* argv) {
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2})
-        std::signal(signal, SIG_IGN);
     ::prctl(PR_SET_NAME, "pillion-guard");
     std::snprintf(mark.data(), mark.size(), "%s=%s.", run_variable, argv[2]);
     for (;;) {

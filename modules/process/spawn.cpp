@@ -88,6 +88,17 @@ void reset_signals() {
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
+}
+
+// Before execve: a program that does it by itself can be ended while it is loaded.
+void ignore_signals() {
+    struct sigaction ignored {};
+    ignored.sa_handler = SIG_IGN;
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2})
+        ::sigaction(signal, &ignored, nullptr);
+}
+
+void unblock_signals() {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -108,6 +119,8 @@ void reset_signals() {
     if (!plan.working_directory.empty() && ::chdir(plan.working_directory.c_str()) != 0)
         give_up(prepared, Step::working_directory, errno);
     reset_signals();
+    if (plan.lifetime == SpawnPlan::Lifetime::outlives_parent) ignore_signals();
+    unblock_signals();
     ::execve(plan.program.c_str(), prepared.arguments.data(), prepared.environment.data());
     give_up(prepared, Step::execute, errno);
 }

@@ -22,6 +22,7 @@ struct GuardRecord {
 };
 
 struct SpawnPlan {
+    // Who outlives the parent is also deaf to the signals by which a user or a shell ends programs.
     enum class Lifetime : std::uint8_t { dies_with_parent, outlives_parent };
 
     std::string component{};              // begins every error

@@ -76,11 +76,12 @@ TEST_CASE("a descendant that keeps the pipe open and ignores SIGTERM does not ho
           "[process]") {
     Fixture fixture;
     Observed observed;
-    fixture.shell("trap '' TERM; setsid sleep 1000 & echo $!; exit 0", observed, {.stop_grace_ms = 1000});
+    fixture.shell("trap '' TERM; setsid sleep 1000 & echo $!; exit 0", observed, {.stop_grace_ms = 3'600'000});
     const auto left = watch_all(observed.output());
     CHECK(observed.exit().code == 0);
     REQUIRE(left.size() == 1);
     CHECK_FALSE(left.front().is_gone());
+    fixture.host.stop_all(0);
     CHECK(left.front().ends());
 }
 

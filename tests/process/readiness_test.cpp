@@ -106,7 +106,7 @@ TEST_CASE("a refused connection is told when the time is up", "[process]") {
     Fixture fixture;
     const auto port = find_free_port();
     REQUIRE(port.has_value());
-    const auto answer = probe(fixture, {.kind = ProbeKind::tcp, .port = *port, .timeout_ms = 120});
+    const auto answer = probe(fixture, {.kind = ProbeKind::tcp, .port = *port, .timeout_ms = 1000});
     REQUIRE_FALSE(answer.has_value());
     CHECK(answer.error().code == ErrorCode::timeout);
     CHECK(answer.error().message.ends_with("last seen: connection refused on 127.0.0.1:" + std::to_string(*port)));
@@ -135,7 +135,7 @@ TEST_CASE("a service is ready for HTTP when it answers 2xx", "[process]") {
                       observed);
     CHECK(probe(fixture, {.kind = ProbeKind::http, .port = *port}, process).has_value());
     const auto missing =
-        probe(fixture, {.kind = ProbeKind::http, .port = *port, .path = "/missing", .timeout_ms = 200}, process);
+        probe(fixture, {.kind = ProbeKind::http, .port = *port, .path = "/missing", .timeout_ms = 2000}, process);
     REQUIRE_FALSE(missing.has_value());
     CHECK(missing.error().message.find("last seen: HTTP status 404") != std::string::npos);
 }
