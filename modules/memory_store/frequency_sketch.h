@@ -20,6 +20,7 @@ class FrequencySketch {
             table_.insert(table_.end(), table_.begin(), table_.end());
         }
     }
+    std::size_t bytes() const { return table_.capacity() * sizeof(std::uint64_t); }
     unsigned count(std::uint64_t hash) const {
         unsigned least = 15;
         for (unsigned row = 0; row < 4; ++row) {

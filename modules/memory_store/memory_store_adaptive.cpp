@@ -18,9 +18,12 @@
 // stands firm, for loops; and LRU, whose order is kept up lazily (recency_list.h), since CLOCK loses points to it where
 // keys drift. A read then costs no more than raising a counter in a line it has read.
 //
-// Misses of late are counts that fade over ten times as many requests as there are entries. The leader changes when
-// another has missed less by half the standard deviation that chance would give such counts (by a whole one of a
-// miniature's), and by two.
+// Misses of late are counts that fade over thirty times as many requests as there are entries (ten in a miniature).
+// What all miss, as every key that is new, tells nothing: it is not counted, but in a miniature, whose sample may
+// mislead, and whose changes of mind it slows down. The leader changes when another has missed less by half the
+// standard deviation that chance would give such counts (by a whole one of a miniature's), and by two.
+//
+// Nothing of this is there before the store is half full: while nobody has to go, nobody need be chosen.
 #include "modules/memory_store/memory_store_adaptive.h"
 
 #include <algorithm>
@@ -35,14 +38,20 @@ constexpr std::uint64_t exact_entries_max = 16'384;
 constexpr std::uint64_t sampled_entries_min = 2'048; // of a miniature
 constexpr unsigned sample_bits_max = 10;
 constexpr double slack = 1e-9;
+// How full a store is when the rivals begin, and when they end.
+constexpr double load_to_watch = 0.5;
+constexpr double load_to_rest = 0.25;
+// How the store's own queues are kept while there is no leader that says it.
+constexpr ShadowSpec own_spec{.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32};
 
 const std::vector<ShadowSpec>& rivals_of(bool is_exact) {
+    // The first leads until more is known: the one that is nowhere far behind.
     static const std::vector<ShadowSpec> exact{
+        {.policy = ShadowPolicy::tinylfu, .window_share = 0.5},
         {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32},
         {.policy = ShadowPolicy::tinylfu, .window_share = 0.01},
         {.policy = ShadowPolicy::lru},
         {.policy = ShadowPolicy::arc},
-        {.policy = ShadowPolicy::tinylfu, .window_share = 0.6},
     };
     static const std::vector<ShadowSpec> sampled{
         {.policy = ShadowPolicy::s3fifo, .window_share = 0.1, .fills_one_in = 32, .count_to_stay = 1},
@@ -56,6 +65,14 @@ const std::vector<ShadowSpec>& rivals_of(bool is_exact) {
         {.policy = ShadowPolicy::lru, .window_share = 0},
     };
     return is_exact ? exact : sampled;
+}
+
+// Keys are sampled by so many bits of their hash.
+unsigned sample_bits_for(std::uint64_t entries) {
+    unsigned bits = 0;
+    if (entries < exact_entries_max) return bits;
+    while (bits < sample_bits_max && entries >> (bits + 1) >= sampled_entries_min) ++bits;
+    return bits;
 }
 
 } // namespace
@@ -93,16 +110,19 @@ bool GhostTable::contains(std::uint64_t hash) const {
                        [&](std::uint32_t ghost) { return ghost >> 16 == print_of(hash) && age_of(ghost) <= age_max_; });
 }
 
-AdaptivePolicy::AdaptivePolicy(SlotTable& slots, const SlotIndex& index) : slots_(slots), index_(index) { restart(0); }
+AdaptivePolicy::AdaptivePolicy(SlotTable& slots, const SlotIndex& index)
+    : slots_(slots), index_(index), spec_(own_spec) {}
 
 StorePolicy::Reads AdaptivePolicy::reads() const {
-    return {.are_counted = true, .stamp = main_.stamp(), .are_noted = true, .sample_mask = sample_mask()};
+    return {.are_counted = true, .stamp = main_.stamp(), .are_noted = is_watching(), .sample_mask = sample_mask()};
 }
 
-std::string_view AdaptivePolicy::followed() const { return shadow_policy_name(rivals_[leader_].spec.policy); }
+std::string_view AdaptivePolicy::followed() const {
+    return shadow_policy_name(is_watching() ? rivals_[leader_].spec.policy : spec_.policy);
+}
 
 void AdaptivePolicy::announce(std::uint64_t hash, std::uint64_t weight) {
-    fit_sampling();
+    fit_rivals();
     play(hash, weight);
 }
 
@@ -112,7 +132,7 @@ void AdaptivePolicy::add(SlotId slot, std::uint64_t hash, Arrival arrival) {
     const bool was_main = arrival == Arrival::replaced && list_of(slot) == main;
     if (is_exact()) {
         place(slot, was_main ? main : small, 0);
-        if (!rivals_[leader_].shadow->contains(hash)) orphans_.push_back(hash);
+        if (is_watching() && !rivals_[leader_].shadow->contains(hash)) orphans_.push_back(hash);
     } else {
         const bool was_ghost = spec_.ghosts_share > 0 && ghosts_.contains(hash);
         place(slot, was_main || spec_.window_share == 0 || was_ghost ? main : small, 0);
@@ -130,7 +150,7 @@ void AdaptivePolicy::forget(std::uint64_t hash) {
 }
 
 SlotId AdaptivePolicy::victim() {
-    if (is_exact()) {
+    if (is_exact() && is_watching()) {
         if (const SlotId orphan = find_orphan(); orphan != no_slot) return orphan;
     }
     return find_queue_victim();
@@ -145,6 +165,12 @@ std::vector<SlotId> AdaptivePolicy::order() const {
 void AdaptivePolicy::resize(ShadowCapacity capacity) {
     capacity_ = capacity;
     for (Rival& rival : rivals_) rival.shadow->resize(shadow_capacity());
+}
+
+std::size_t AdaptivePolicy::bytes() const {
+    std::size_t bytes = ghosts_.bytes() + orphans_.capacity() * sizeof(std::uint64_t);
+    for (const Rival& rival : rivals_) bytes += rival.shadow->bytes();
+    return bytes;
 }
 
 // --- The store's own queues
@@ -223,21 +249,32 @@ bool AdaptivePolicy::takes_over() {
 
 // --- The rivals
 
-void AdaptivePolicy::fit_sampling() {
+void AdaptivePolicy::fit_rivals() {
     const std::uint64_t count = entries();
+    const double used = load(small_.weight() + list(main).weight(), count);
+    if (!is_watching() && used < load_to_watch) return;
+    if (used < load_to_rest) return rest();
+    if (!is_watching()) return restart(sample_bits_for(count));
     if (is_exact() ? count < exact_entries_max : count < restarted_entries_ * 2 && count > restarted_entries_ / 4)
         return;
-    unsigned bits = 0;
-    if (count >= exact_entries_max) {
-        while (bits < sample_bits_max && count >> (bits + 1) >= sampled_entries_min) ++bits;
-    }
-    restart(bits);
+    restart(sample_bits_for(count));
+}
+
+void AdaptivePolicy::rest() {
+    rivals_.clear();
+    orphans_ = {};
+    orphans_taken_ = 0;
+    leader_ = 0;
+    sample_bits_ = 0;
+    ghosts_.reset(0);
+    spec_ = own_spec;
 }
 
 // What is there is played to the new shadows, oldest first, so that they start with about what the store has.
 void AdaptivePolicy::restart(unsigned sample_bits) {
     const bool was_exact = is_exact();
-    const ShadowPolicy policy_before = rivals_.empty() ? ShadowPolicy::s3fifo : rivals_[leader_].spec.policy;
+    const bool was_watching = is_watching();
+    const ShadowPolicy policy_before = was_watching ? rivals_[leader_].spec.policy : spec_.policy;
     sample_bits_ = sample_bits;
     restarted_entries_ = entries();
     rivals_.clear();
@@ -246,20 +283,21 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
     for (const ShadowSpec& spec : rivals_of(is_exact())) {
         rivals_.push_back({.spec = spec, .shadow = make_shadow_cache(spec, shadow_capacity())});
     }
-    if (was_exact != is_exact()) {
+    if (was_watching && was_exact != is_exact()) {
         const auto same = std::find_if(rivals_.begin(), rivals_.end(),
                                        [&](const Rival& rival) { return rival.spec.policy == policy_before; });
         leader_ = same == rivals_.end() ? 0 : static_cast<std::size_t>(same - rivals_.begin());
     }
     for (const SlotId slot : order()) {
         const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
-        if (is_sampled(hash, sample_mask())) play(hash, slots_[slot].weight());
+        if (!is_sampled(hash, sample_mask())) continue;
+        const bool was_used = Use::count(slots_[slot].count.load(relaxed)) != 0;
+        for (int times = was_used ? 2 : 1; times > 0; --times) play(hash, slots_[slot].weight());
     }
     for (Rival& rival : rivals_) rival.misses = 0;
-    // As many as the main queue will hold when the store is full; none where it doubles, and comes here again, before.
+    // As many as the main queue will hold when the store is full.
     const double used = load(small_.weight() + list(main).weight(), restarted_entries_);
-    const bool fills_soon = !is_exact() && used >= 0.45;
-    ghosts_.reset(fills_soon ? static_cast<std::size_t>(0.9 * static_cast<double>(restarted_entries_) / used) : 0);
+    ghosts_.reset(is_exact() ? 0 : static_cast<std::size_t>(0.9 * static_cast<double>(restarted_entries_) / used));
     follow(leader_);
 }
 
@@ -269,17 +307,20 @@ ShadowCapacity AdaptivePolicy::shadow_capacity() const {
 }
 
 void AdaptivePolicy::play(std::uint64_t hash, std::uint64_t weight) {
-    if (!is_sampled(hash, sample_mask())) return;
+    if (!is_watching() || !is_sampled(hash, sample_mask())) return;
     const auto capped = static_cast<std::uint32_t>(std::min<std::uint64_t>(weight, UINT32_MAX));
-    const auto window = static_cast<double>(std::max<std::uint64_t>(10 * (entries() >> sample_bits_), 500));
+    const std::uint64_t rounds = is_exact() ? 30 : 10;
+    const auto window = static_cast<double>(std::max<std::uint64_t>(rounds * (entries() >> sample_bits_), 1'000));
     const double fade = 1 - 1 / window;
-    bool is_missed = false;
+    std::size_t missed = 0;
     for (Rival& rival : rivals_) {
-        const bool is_hit = rival.shadow->access(hash, capped);
-        rival.misses = rival.misses * fade + (is_hit ? 0 : 1);
-        is_missed = is_missed || !is_hit;
+        rival.has_missed = !rival.shadow->access(hash, capped);
+        missed += rival.has_missed ? 1 : 0;
     }
-    if (is_missed) elect();
+    const bool is_telling = missed != 0 && missed != rivals_.size();
+    for (Rival& rival : rivals_)
+        rival.misses = rival.misses * fade + ((is_telling || !is_exact()) && rival.has_missed ? 1 : 0);
+    if (is_telling) elect();
     // Hits take no orphan away; what gathers meanwhile is named anew.
     constexpr std::size_t orphans_max = 4 * exact_entries_max;
     if (orphans_.size() > orphans_max) follow(leader_);
@@ -308,7 +349,7 @@ void AdaptivePolicy::follow(std::size_t rival) {
     leader_ = rival;
     orphans_.clear();
     orphans_taken_ = 0;
-    spec_ = is_exact() ? rivals_of(true).front() : rivals_[leader_].spec;
+    spec_ = is_exact() ? own_spec : rivals_[leader_].spec;
     if (!is_exact()) return;
     const ShadowCache& shadow = *rivals_[leader_].shadow;
     for (const SlotId slot : order()) {

@@ -47,7 +47,7 @@ class AdaptivePolicy final : public StorePolicy {
     SlotId victim() override;
     std::vector<SlotId> order() const override;
     void resize(ShadowCapacity capacity) override;
-    std::size_t bytes() const override { return ghosts_.bytes(); }
+    std::size_t bytes() const override;
     std::string_view followed() const override;
 
   private:
@@ -55,12 +55,14 @@ class AdaptivePolicy final : public StorePolicy {
         ShadowSpec spec;
         std::unique_ptr<ShadowCache> shadow;
         double misses = 0; // of late
+        bool has_missed = false;
     };
     enum List : std::uint8_t { small, main };
     // Bits of Slot::mark: in the main queue; in no queue, since it is about to go or be replaced.
     static constexpr unsigned main_bit = 1;
     static constexpr unsigned loose_bit = 2;
 
+    bool is_watching() const { return !rivals_.empty(); }
     bool is_exact() const { return sample_bits_ == 0; }
     const SlotList& list(List which) const { return which == small ? small_ : main_.list(); }
     std::uint64_t entries() const { return small_.entries() + main_.list().entries(); }
@@ -72,8 +74,9 @@ class AdaptivePolicy final : public StorePolicy {
     double load(std::uint64_t weight, std::uint64_t entries) const;
     double load(List which) const { return load(list(which).weight(), list(which).entries()); }
 
-    void fit_sampling();
+    void fit_rivals();
     void restart(unsigned sample_bits);
+    void rest();
     ShadowCapacity shadow_capacity() const;
     void play(std::uint64_t hash, std::uint64_t weight);
     void elect();

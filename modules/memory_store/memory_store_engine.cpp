@@ -65,7 +65,7 @@ void MemoryStore::Engine::note(SlotId slot, std::uint64_t hash) {
 
 void MemoryStore::Engine::refresh_reads() {
     const StorePolicy::Reads wanted = policy->reads();
-    if (wanted.sample_mask == reads.sample_mask && wanted.stamp == reads.stamp) return;
+    if (wanted == reads) return;
     const ReaderLock::Write writing(lock);
     reads = wanted;
 }

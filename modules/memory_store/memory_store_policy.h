@@ -20,6 +20,7 @@ class StorePolicy {
         bool are_noted = false;        // they are noted for hit(), those
         std::uint16_t sample_mask = 0; // whose hash has none of these bits (is_sampled)
         bool are_moves_noted = false;  // who moves an expiry tells moved()
+        bool operator==(const Reads&) const = default;
     };
     static bool is_sampled(std::uint64_t hash, std::uint16_t mask) { return (hash >> 46 & mask) == 0; }
 

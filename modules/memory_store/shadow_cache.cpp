@@ -58,6 +58,7 @@ class Shadow : public ShadowCache {
         per_entry_ = 1.0 / static_cast<double>(std::max<std::uint64_t>(capacity.entries_max, 1));
     }
     void report_evicted(std::vector<std::uint64_t>* evicted) final { evicted_ = evicted; }
+    std::size_t bytes() const override { return lists_.bytes(); }
 
   protected:
     virtual bool is_resident(std::uint8_t list) const = 0;
@@ -230,6 +231,7 @@ class S3FifoShadow final : public Shadow {
 class TinyLfuShadow final : public Shadow {
   public:
     TinyLfuShadow(const ShadowSpec& spec, ShadowCapacity capacity) : Shadow(capacity), spec_(spec) {}
+    std::size_t bytes() const override { return lists_.bytes() + sketch_.bytes(); }
 
   private:
     enum List : std::uint8_t { window, probation, protected_ };

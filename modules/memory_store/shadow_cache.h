@@ -2,6 +2,7 @@
 // the real store to see which would hit most; simulations use them as references. One thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -46,6 +47,8 @@ class ShadowCache {
     virtual void resize(ShadowCapacity capacity) = 0;
     // Where the hashes of keys go that are let go of from now on; null: nowhere.
     virtual void report_evicted(std::vector<std::uint64_t>* evicted) = 0;
+    // Of memory that it takes.
+    virtual std::size_t bytes() const = 0;
 };
 
 std::unique_ptr<ShadowCache> make_shadow_cache(const ShadowSpec& spec, ShadowCapacity capacity);

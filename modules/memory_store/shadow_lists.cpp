@@ -3,7 +3,7 @@
 namespace pillion {
 
 ShadowLists::NodeId ShadowLists::add(std::uint64_t hash, std::uint32_t weight, std::uint8_t list) {
-    if ((used_ + 1) * 2 > index_.size()) grow();
+    if ((used_ + 1) * 4 > index_.size() * 3) grow();
     NodeId node = free_;
     if (node != none) {
         free_ = nodes_[node].next;

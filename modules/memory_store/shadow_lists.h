@@ -54,6 +54,7 @@ class ShadowLists {
     const Node& operator[](NodeId node) const { return nodes_[node]; }
     const List& list(std::size_t index) const { return lists_[index]; }
     std::size_t size() const { return used_; }
+    std::size_t bytes() const { return nodes_.capacity() * sizeof(Node) + index_.capacity() * sizeof(NodeId); }
 
   private:
     std::size_t home(std::uint64_t hash) const {

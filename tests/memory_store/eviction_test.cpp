@@ -291,6 +291,20 @@ TEST_CASE("adaptive keeps to byte limits and hits as much as the best with entri
     CHECK(store.stats().bytes <= bytes_max);
 }
 
+TEST_CASE("adaptive hits as much as the best where nearly all keys fit in", "[memory_store]") {
+    // Rounds over all keys, in which a quarter of the requests are for what was asked for shortly before.
+    constexpr std::uint64_t keys = 5'000;
+    constexpr std::uint64_t entries = keys * 8 / 10;
+    std::mt19937_64 random(37);
+    Requests requests;
+    for (int round = 0; round < 6; ++round) {
+        for (std::uint64_t i = 0; i < keys; ++i) {
+            requests.push_back(random() % 4 == 0 && i > 300 ? i - 1 - random() % 300 : i);
+        }
+    }
+    CHECK(hit_ratio(EvictionPolicy::adaptive, entries, requests) > best_rival(entries, requests) - 0.005);
+}
+
 TEST_CASE("adaptive says whom it follows", "[memory_store]") {
     MemoryStore store({.entries_max = 100});
     for (std::uint64_t i = 0; i < 20'000; ++i) store.simulate(i % 150, 0);

@@ -297,6 +297,28 @@ TEST_CASE("who listens hears of every entry that goes, and why", "[memory_store]
                                                                      {"c", RemovalCause::refused}});
 }
 
+TEST_CASE("a store with room for more takes at most 64 bytes an entry beyond keys and records", "[memory_store]") {
+    for (const std::uint64_t entries : {2'000U, 10'000U, 40'000U, 200'000U}) {
+        CAPTURE(entries);
+        MemoryStore store({.entries_max = entries * 5 / 2});
+        for (std::uint64_t i = 0; i < entries; ++i) put(store, std::to_string(i), "");
+        CHECK(store.stats().overhead_bytes <= 64 * entries);
+    }
+}
+
+TEST_CASE("what a full store takes to choose who stays is bounded, however many entries it has", "[memory_store]") {
+    const auto overhead_of = [](std::uint64_t entries, EvictionPolicy policy) {
+        MemoryStore store({.entries_max = entries, .policy = policy});
+        for (std::uint64_t i = 0; i < entries * 2; ++i) put(store, std::to_string(i), "");
+        return store.stats().overhead_bytes;
+    };
+    for (const std::uint64_t entries : {1'000U, 16'000U, 100'000U}) {
+        CAPTURE(entries);
+        constexpr std::uint64_t megabytes = 6 * 1'024 * 1'024;
+        CHECK(overhead_of(entries, EvictionPolicy::adaptive) < overhead_of(entries, EvictionPolicy::lru) + megabytes);
+    }
+}
+
 TEST_CASE("a configuration that cannot be is refused with the value", "[memory_store]") {
     CHECK(check_memory_store_config({}));
     CHECK(check_memory_store_config({.bytes_max = 0}).error().message == "bytes_max is 0; at least 1 is needed");
