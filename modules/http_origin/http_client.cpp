@@ -159,7 +159,7 @@ void HttpClient::post(std::function<void()> task) {
 
 void HttpClient::cancel(Ticket ticket) {
     const std::lock_guard lock(engine_->mutex);
-    if (engine_->multi == nullptr) return;
+    if (engine_->multi == nullptr || engine_->is_stopping) return; // curl's handle goes with the thread
     engine_->cancelled.push_back(ticket);
     engine_->library->curl_multi_wakeup(engine_->multi);
 }

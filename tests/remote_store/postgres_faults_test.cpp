@@ -293,16 +293,19 @@ TEST_CASE("a server that takes no more connections is unavailable until it does"
 
 TEST_CASE("a statement that waits for a lock ends with the time of a command", "[postgres]") {
     Tables tables;
-    auto tier = *create_postgres_tier({.url = tables.url, .schema = tables.schema, .connections = 1, .commandMs = 200},
+    auto tier = *create_postgres_tier({.url = tables.url, .schema = tables.schema, .connections = 1, .commandMs = 1000},
                                       "app", system_clock());
     REQUIRE(put(*tier, key_of("a"), "1"));
     std::thread locked([&tables] {
-        tables.sql("BEGIN; LOCK TABLE S.cache_entries; SELECT pg_advisory_lock(77); SELECT pg_sleep(1.5); COMMIT");
+        tables.sql("BEGIN; LOCK TABLE S.cache_entries; SELECT pg_advisory_lock(77); DO $$ BEGIN WHILE NOT EXISTS "
+                   "(SELECT FROM pg_class WHERE relname = 'enough') LOOP PERFORM pg_sleep(0.01); END LOOP; END $$; "
+                   "COMMIT");
     });
     while (tables.server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77") == "0") {
     }
     CHECK(error_of(get(*tier, key_of("a"))).code == ErrorCode::timeout);
     CHECK(put(*tier, key_of("a", "embedding"), "1"));
+    tables.sql("CREATE TABLE S.enough ()");
     locked.join();
     CHECK(record_at(*tier, key_of("a")) == "1");
 }

