@@ -16,6 +16,10 @@ class Profiles(AppTest):
         app.result("cache.put", key="k", value="abcd" * 100_000)
         app.result("cache.get", key="k")
 
+    def text_of(self, stopped: dict) -> str:
+        """What was recorded; where it is long it stands in a file."""
+        return stopped.get("text") or self.read(stopped["file"])
+
     def sampled(self, app: App, count: int) -> dict:
         """Works until so many samples were taken."""
         def are_taken() -> bool:
@@ -32,12 +36,13 @@ class Profiles(AppTest):
         self.assertIn("cache.put", [method["method"] for method in hot["methods"]])
         folded = app.result("profiler.stop")
         self.assertFalse(folded["state"]["running"])
-        lines = folded["text"].splitlines()
+        text = self.text_of(folded)
+        lines = text.splitlines()
         for line in lines:
             self.assertRegex(line, r"^[^;]+(;[^;]+)* \d+$")
         samples = sum(int(line.rpartition(" ")[2]) for line in lines)
         self.assertEqual(samples, folded["state"]["recorded"] - folded["state"]["dropped"])
-        self.assertIn("pillion::", folded["text"])
+        self.assertIn("pillion::", text)
 
         drawn = app.result("profiler.stop", format="svg", output="file")
         self.assertTrue(drawn["file"].startswith(os.path.join(self.data_directory, "")))
@@ -56,11 +61,12 @@ class Profiles(AppTest):
         allocated = app.result("profiler.stop", measure="allocated")
         self.assertEqual(allocated["state"]["kind"], "allocations")
         live = app.result("profiler.stop", measure="live")
-        total = {name: sum(int(line.rpartition(" ")[2]) for line in text.splitlines()) for name, text in (("allocated", allocated["text"]), ("live", live["text"]))}
+        texts = {"allocated": self.text_of(allocated), "live": self.text_of(live)}
+        total = {name: sum(int(line.rpartition(" ")[2]) for line in text.splitlines()) for name, text in texts.items()}
         self.assertGreater(total["allocated"], 2_000_000)
         self.assertGreater(total["live"], 1_000_000)
         self.assertLessEqual(total["live"], total["allocated"])
-        self.assertIn("pillion::Cache", allocated["text"])
+        self.assertIn("pillion::Cache", texts["allocated"])
 
     def test_each_step_of_a_request_that_begins_ends(self):
         app = self.app()
@@ -74,8 +80,7 @@ class Profiles(AppTest):
             app.answer(request)
         stopped = app.result("profiler.stop")
         self.assertEqual(stopped["format"], "trace")
-        text = stopped.get("text") or self.read(stopped["file"])
-        events = json.loads(text)["traceEvents"]
+        events = json.loads(self.text_of(stopped))["traceEvents"]
         self.assertIn("metrics.snapshot", {event.get("name") for event in events})
         stacks: dict[tuple, list[str]] = {}
         latest: dict[tuple, float] = {}
