@@ -72,7 +72,7 @@ def modules() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name in named("CMakeLists.txt", below="modules/"):
         for call in re.findall(r"^\s*pillion_module\(([^)]*)\)", text(name), re.M):
-            lists = cmake_lists(call, ("NAME", "NEEDS", "LINK"))
+            lists = cmake_lists(call, ("NAME", "NEEDS", "LINK", "COLD", "HOT"))
             found.setdefault(lists["NAME"][0], set()).update(lists["NEEDS"])
     return found
 
