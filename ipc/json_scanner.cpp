@@ -17,8 +17,9 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-// First byte at or after `at` that a string's scan must look at: quote, backslash, control or non-ASCII.
-const char* find_special(const char* at, const char* end) {
+// First byte at or after `at` that a string's scan must look at: quote, backslash, control or non-ASCII. What stands
+// from `begin` on may be read as well.
+const char* find_special(const char* begin, const char* at, const char* end) {
 #if defined(__SSE2__)
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
@@ -37,6 +38,12 @@ const char* find_special(const char* at, const char* end) {
                _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special_in(at + 16), special_in(at + 32)),
                                               _mm_or_si128(special_in(at + 48), special_in(at + 64)))) == 0)
             at += 64;
+    }
+    // The last few: read with what stands before them, which is shifted out.
+    if (end - begin >= 16) {
+        const auto left = static_cast<unsigned>(end - at);
+        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special_in(end - 16))) >> (16 - left);
+        return mask != 0 ? at + std::countr_zero(mask) : end;
     }
 #endif
     while (at != end && static_cast<unsigned char>(*at) >= 0x20 && static_cast<unsigned char>(*at) < 0x80 &&
@@ -104,7 +111,7 @@ bool JsonScanner::escape() {
 bool JsonScanner::string() {
     ++at_;
     while (true) {
-        at_ = find_special(at_, end_);
+        at_ = find_special(begin_, at_, end_);
         if (at_ == end_) return fail("string without its closing quote");
         const char c = *at_;
         if (c == '"') {

@@ -8,6 +8,7 @@
 #include "ipc/base/limits.h"
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 namespace pillion {
@@ -35,6 +36,8 @@ class JsonScanner {
     // and the same with next_element() for '['.
     bool enter(char bracket);
     bool next_member(std::string_view& key_raw);
+    // Right after enter('{'): steps over the first member if it is written exactly like `text`, a whole valid member.
+    bool skip_first_member(std::string_view text);
     bool next_element();
 
     // True if only white space is left.
@@ -50,7 +53,10 @@ class JsonScanner {
 
   private:
     void skip_space() {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r')) ++at_;
+        // Mostly there is none, and one comparison says so.
+        while (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ' &&
+               (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r'))
+            ++at_;
     }
     bool fail(const char* reason) {
         if (reason_ == nullptr) reason_ = reason;
@@ -134,6 +140,14 @@ inline bool JsonScanner::next_member(std::string_view& key_raw) {
     skip_space();
     if (at_ == end_ || *at_ != ':') return fail("expected a colon after the member name");
     ++at_;
+    return true;
+}
+
+inline bool JsonScanner::skip_first_member(std::string_view text) {
+    if (static_cast<std::size_t>(end_ - at_) < text.size() || std::memcmp(at_, text.data(), text.size()) != 0)
+        return false;
+    at_ += text.size();
+    first_ = false;
     return true;
 }
 

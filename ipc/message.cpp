@@ -112,6 +112,8 @@ bool MessageReader::read_envelope(JsonScanner& scanner, Message& message) {
     unsigned seen = 0;
     std::string_view key;
     if (!scanner.enter('{')) return false;
+    // What nearly every client begins with.
+    if (scanner.skip_first_member(R"("jsonrpc":"2.0")")) seen = Member::version;
     while (scanner.next_member(key)) {
         Member member = member_of(key);
         if (member == Member::none && key.find('\\') != std::string_view::npos)

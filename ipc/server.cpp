@@ -10,6 +10,10 @@
 
 namespace pillion {
 
+namespace {
+constexpr std::int64_t answers_held_ns_max = 250'000;
+}
+
 Server::Server(int input, Dispatcher& dispatcher, Outbox& outbox, FrameWriter& frames, MemoryPools& pools,
                const ServerOptions& options)
     : input_(input), dispatcher_(dispatcher), outbox_(outbox), frames_(frames),
@@ -27,12 +31,20 @@ bool Server::take(const Frame& frame) {
 
 void Server::take_frames() {
     const auto go_on = [] { return !Lifetime::is_ending(); };
+    // Answers leave while more messages of the same read wait, so that the client can work on them and memory stays
+    // small; but not so often that waking the client costs more than the answers. The clock is looked at now and then.
+    constexpr std::size_t messages_between_looks = 64;
     std::size_t taken = 0;
+    std::int64_t flushed_ns = system_clock().now_ns();
+    const auto are_answers_old = [&] {
+        return ++taken % messages_between_looks == 0 && system_clock().now_ns() - flushed_ns >= answers_held_ns_max;
+    };
     dispatcher_.begin_read();
     while (const auto frame = framer_.next()) {
         if (!take(*frame) || Lifetime::reason() == EndReason::shutdown) break;
-        // Answers leave while more messages of the same read wait: the client can work on them, and memory stays small.
-        if (++taken % 256 == 0 || dispatcher_.has_much_to_send()) dispatcher_.flush(go_on);
+        if (!are_answers_old() && !dispatcher_.has_much_to_send()) continue;
+        dispatcher_.flush(go_on);
+        flushed_ns = system_clock().now_ns();
     }
     dispatcher_.flush(go_on);
 }

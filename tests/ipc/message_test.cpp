@@ -158,6 +158,19 @@ TEST_CASE("an id is kept up to its limit and refused over it", "[message]") {
     CHECK(fault(request_with_id("1" + std::string(limits::id_bytes, '0'))) == R"(/id: "id" is longer than 4096 bytes)");
 }
 
+TEST_CASE("a message that begins with the version is read as any other", "[message]") {
+    MessageReader reader;
+    CHECK(single(reader, R"({"jsonrpc":"2.0","id":1,"method":"m"})").method == "m");
+    CHECK(single(reader, R"({"jsonrpc":"2.0" , "id":1,"method":"m"})").id == "1");
+    CHECK(fault(R"({"jsonrpc":"2.0","jsonrpc":"2.0","method":"m"})") == R"(/jsonrpc: "jsonrpc" stands twice)");
+    CHECK(fault(R"({"jsonrpc":"2.0"})") == R"(/method: "method" is missing; it must be a string)");
+    CHECK(refusal(R"({"jsonrpc":"2.0")") == -32700);
+    CHECK(refusal(R"({"jsonrpc":"2.0",})") == -32700);
+    CHECK(refusal(R"({"jsonrpc":"2.0""id":1})") == -32700);
+    CHECK(refusal(R"({"jsonrpc":"2.0"x})") == -32700);
+    CHECK(refusal(R"({"jsonrpc":"2.0)") == -32700);
+}
+
 TEST_CASE("an envelope's fault is named by pointer", "[message]") {
     CHECK(fault("{}") == R"(/jsonrpc: "jsonrpc" is missing; it must be "2.0")");
     CHECK(fault(R"({"method":"m","id":1})") == R"(/jsonrpc: "jsonrpc" is missing; it must be "2.0")");
