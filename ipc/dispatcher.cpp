@@ -2,6 +2,7 @@
 #include "ipc/dispatcher.h"
 
 #include "ipc/base/log.h"
+#include "ipc/batch_bound.h"
 #include "ipc/dispatcher_metrics.h"
 #include "ipc/json_scanner.h"
 #include "ipc/json_text.h"
@@ -74,6 +75,11 @@ void Dispatcher::handle_batch() {
         if (inline_any_) out_.append(',');
         const std::size_t start = out_.size();
         handle(messages[index], nullptr, &out_);
+        if (is_batch_full(start - mark, out_.size() - start)) [[unlikely]] {
+            metrics::errors.add();
+            out_.truncate(start);
+            append_error(messages[index].id, batch_is_full(), out_);
+        }
         if (out_.size() != start)
             inline_any_ = true;
         else if (inline_any_)

@@ -1,5 +1,6 @@
 // Requests that outlive their message: calls on workers and timers, flights, batches that end later.
 #include "ipc/base/log.h"
+#include "ipc/batch_bound.h"
 #include "ipc/dispatcher.h"
 #include "ipc/dispatcher_metrics.h"
 #include "ipc/json_text.h"
@@ -366,7 +367,12 @@ void Dispatcher::leave_batch(const std::shared_ptr<BatchReply>& batch, Buffer* r
     const std::lock_guard lock(batch->mutex);
     if (response != nullptr) {
         batch->out.append(batch->any ? ',' : '[');
-        batch->out.append(response->view());
+        if (!is_batch_full(batch->out.size() - batch->mark, response->size())) {
+            batch->out.append(response->view());
+        } else {
+            metrics::errors.add();
+            append_error(id_of(response->view()), batch_is_full(), batch->out);
+        }
         batch->any = true;
     }
     if (--batch->remaining != 0 || !batch->any) return;

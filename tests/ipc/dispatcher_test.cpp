@@ -37,6 +37,10 @@ std::vector<Method> methods_of(Hand& hand) {
                            out.append(call.params().empty() ? "{}" : call.params());
                            return {};
                        }});
+    methods.push_back({.name = "large", .summary = "", .run = [](Call&, Buffer& out) -> Result<void> {
+                           out.append('"' + std::string(30 * limits::kMiB, 'x') + '"');
+                           return {};
+                       }});
     methods.push_back(kept_method(hand, "kept"));
     methods.push_back(kept_method(hand, "cached").cached(1000, {"changed"}));
     methods.push_back(method("counted", "", Lane::direct, [&hand](const NumberParams& params) -> Result<NumberParams> {
@@ -78,6 +82,32 @@ TEST_CASE("a batch with a member that takes time is answered once, when that mem
     REQUIRE(answer.is_array());
     CHECK(answer.size() == 2);
     CHECK(wire.is_silent());
+}
+
+TEST_CASE("a batch is answered with 64 MiB at most, and who finds no room is told", "[dispatcher]") {
+    HandOnWire held;
+    auto& [hand, wire] = held;
+    const bool is_shared = GENERATE(false, true);
+    std::string batch =
+        "[" + request(1, "large") + "," + request(2, "large") + "," + request(3, "large") + "," + request(4, "echo");
+    if (is_shared) batch += "," + request(5, "kept");
+    // Not by send(): it waits until there is room for more, and nobody reads yet.
+    wire.dispatcher->begin_read();
+    wire.dispatcher->receive(batch + "]");
+    wire.dispatcher->flush([] { return false; });
+    if (is_shared) hand.kept.at(0)->answer("\"" + std::string(30 * limits::kMiB, 'y') + "\"");
+    const auto answer = wire.next();
+    REQUIRE(answer.size() == (is_shared ? 5 : 4));
+    CHECK(answer[0]["result"].get_ref<const std::string&>().size() == 30 * limits::kMiB);
+    CHECK(answer[1]["id"] == 2);
+    CHECK(answer[1].contains("result"));
+    for (const std::size_t refused : is_shared ? std::vector<std::size_t>{2, 4} : std::vector<std::size_t>{2}) {
+        CHECK(answer[refused]["id"] == refused + 1);
+        CHECK(answer[refused]["error"]["code"] == -32004);
+        CHECK(answer[refused]["error"]["message"] ==
+              "the answers of this batch are larger than 67108864 bytes together; send this request by itself");
+    }
+    CHECK(answer[3]["result"] == nlohmann::json::object()); // what is small still finds room
 }
 
 TEST_CASE("equal requests in flight run once and all are answered", "[dispatcher]") {
