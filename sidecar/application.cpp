@@ -93,6 +93,7 @@ void Application::end() {
     if (memory_) memory_->stop();
     if (Profiler* const profiler = profiler_.find()) profiler->end();
     if (BenchmarkParts* const benchmarks = benchmarks_.find()) benchmarks->stop();
+    if (SessionParts* const sessions = sessions_.find()) sessions->stop();
     if (SuggestionParts* const suggestions = suggestions_.find()) suggestions->stop();
     if (MonitoringParts* const monitoring = monitoring_.find()) monitoring->stop();
     if (AppParts* const parts = parts_.find()) parts->stop(ipc_config_.shutdownMs);
@@ -212,6 +213,14 @@ void Application::prepare_insight(const ApplicationOptions& options) {
                                   .started_ns = started_ns_},
             suggestions_config_);
     });
+    sessions_.set([this] {
+        return std::make_unique<SessionParts>(SessionParts::Host{.io = *io_,
+                                                                 .clock = system_clock(),
+                                                                 .state = *state_,
+                                                                 .hub = *hub_,
+                                                                 .monitoring = monitoring_,
+                                                                 .suggestions = suggestions_});
+    });
     benchmarks_.set([this, words = program_options(options)] {
         return std::make_unique<BenchmarkParts>(
             BenchmarkParts::Host{.io = *io_,
@@ -255,6 +264,7 @@ void Application::declare_events() {
     CacheParts::declare_events(*hub_);
     MonitoringParts::declare_events(*hub_);
     SuggestionParts::declare_events(*hub_);
+    SessionParts::declare_events(*hub_);
     BenchmarkParts::declare_events(*hub_);
     for (const char* const topic : {"monitor", "alerts"})
         hub_->on_interest(topic, [this, topic](bool wanted) { want_watched(topic, wanted); });
@@ -334,6 +344,7 @@ void Application::add_methods() {
     methods_.add_later([this] { return series_.get().methods(); });
     methods_.add_later([this] { return monitoring_.get().methods(); });
     methods_.add_later([this] { return suggestions_.get().methods(); });
+    methods_.add_later([this] { return sessions_.get().methods(); });
     methods_.add_later([this] { return benchmarks_.get().methods(); });
     methods_.add_later([this] { return profiler_methods(profiler_.get(), data_directory_); });
 }
@@ -352,7 +363,7 @@ InitializeResult Application::describe() const {
                        .outboxBytesMax = limits::outbox_bytes},
             .methods = static_cast<std::int64_t>(methods_.names()),
             .features = {"memory", "metrics", "responseCache", "events", "components", "startup", "backends", "cache",
-                         "monitor", "alerts", "analysis", "suggestions", "benchmarks", "profiler"},
+                         "monitor", "alerts", "analysis", "suggestions", "sessions", "benchmarks", "profiler"},
             .dataDirectory = data_directory_};
 }
 

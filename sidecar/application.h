@@ -22,6 +22,7 @@
 #include "sidecar/metric_sources.h"
 #include "sidecar/metrics_parts.h"
 #include "sidecar/monitoring_parts.h"
+#include "sidecar/session_parts.h"
 #include "sidecar/status_rpc.h"
 #include "sidecar/suggestion_parts.h"
 
@@ -105,6 +106,7 @@ class Application {
     MetricSources sources_{state_, parts_, cache_};
     Lazy<MonitoringParts> monitoring_;
     Lazy<SuggestionParts> suggestions_;
+    Lazy<SessionParts> sessions_;
     Lazy<BenchmarkParts> benchmarks_;
     Lazy<Profiler> profiler_;
 };

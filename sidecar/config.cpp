@@ -3,12 +3,11 @@
 // that has this one field, which brings its bounds and its error text with it.
 #include "sidecar/config.h"
 
-#include "ipc/base/pool.h"
 #include "ipc/json_scanner.h"
 #include "ipc/json_text.h"
 #include "ipc/nearest.h"
 #include "ipc/wire_decode.h"
-#include "ipc/wire_encode.h"
+#include "ipc/wire_text.h"
 #include "sidecar/config_toml.h"
 
 #include <algorithm>
@@ -144,16 +143,9 @@ const void* find_entry(const ConfigSection& section, std::string_view name) {
     return search.found;
 }
 
-std::string encoded(const wire::Type& type, const void* value) {
-    BufferPool pool;
-    Buffer json(pool);
-    wire::encode(type, value, json);
-    return std::string(json.view());
-}
-
 std::string member_json(const wire::Field& field, const void* object) {
     const void* const value = field.value_in(object);
-    return value == nullptr ? "null" : encoded(*field.type, value);
+    return value == nullptr ? "null" : wire::text_of(*field.type, value);
 }
 
 // As people may see it: a secret that is set is not told.
@@ -163,7 +155,7 @@ std::string shown_member(const wire::Field& field, const void* object) {
 }
 
 std::string shown_section(const ConfigSection& section) {
-    if (section.type->kind == wire::Kind::map) return encoded(*section.type, section.values);
+    if (section.type->kind == wire::Kind::map) return wire::text_of(*section.type, section.values);
     std::string all = "{";
     for (const wire::Field& field : section.type->fields) {
         if (field.value_in(section.values) == nullptr) continue;
@@ -439,7 +431,7 @@ std::string Configuration::value_json(const Key& key) const {
     const bool is_map = key.section->type->kind == wire::Kind::map;
     if (is_map) object = find_entry(*key.section, key.entry);
     if (object == nullptr) return "null";
-    return key.field == nullptr ? encoded(*key.section->type->element, object) : member_json(*key.field, object);
+    return key.field == nullptr ? wire::text_of(*key.section->type->element, object) : member_json(*key.field, object);
 }
 
 Result<std::vector<std::string>> Configuration::set(const std::map<std::string, Json>& values) {

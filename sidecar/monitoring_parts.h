@@ -52,6 +52,8 @@ class MonitoringParts {
     // The series that the monitor makes, for the reference.
     static std::span<const SeriesSpec> series();
     std::vector<Method> methods();
+    Alerts& alerts() { return alerts_; }
+    Analysis& analysis() { return analysis_; }
     void configure(const MonitoringConfig& config);
     // What another part complains of, or no longer does.
     void heed(const TroubleAlert& trouble);

@@ -1,10 +1,9 @@
 #include "sidecar/suggestion_parts.h"
 
-#include "modules/process/process_table.h"
+#include "sidecar/owner.h"
 
 #include <charconv>
 #include <sstream>
-#include <unistd.h>
 
 namespace pillion {
 
@@ -16,22 +15,6 @@ std::int64_t integer_of(const std::string& text) {
     std::int64_t value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
-}
-
-// When a process was started: with the pid that names one process for good. 0 where there is no such process, or the
-// system does not say.
-std::uint64_t start_ticks(pid_t pid) {
-    process_table::Entry entry;
-    return process_table::read(pid, entry) ? entry.start_ticks : 0;
-}
-
-std::string own_name() { return std::to_string(getpid()) + ":" + std::to_string(start_ticks(getpid())); }
-
-bool is_alive(const std::string& owner) {
-    const std::size_t colon = owner.find(':');
-    if (colon == std::string::npos) return false;
-    if (start_ticks(getpid()) == 0) return true; // nobody can be seen: nobody is called dead
-    return std::to_string(start_ticks(static_cast<pid_t>(integer_of(owner)))) == owner.substr(colon + 1);
 }
 
 std::string name_in(const std::string& target) { return target.substr(target.find(' ') + 1); }

@@ -39,6 +39,7 @@ class SuggestionParts {
 
     static void declare_events(EventHub& hub);
     std::vector<Method> methods();
+    Suggestions& suggestions() { return suggestions_; }
     void configure(const SuggestionsConfig& config) {
         suggestions_.configure(config);
         suggestions_.begin();

@@ -1,6 +1,7 @@
 #include "sidecar/table_commands.h"
 
 #include "ipc/json_text.h"
+#include "ipc/wire_text.h"
 #include "modules/cache_simulation/cache_simulation.h"
 #include "sidecar/text_table.h"
 
@@ -19,14 +20,6 @@ constexpr int unusable = 2;
 int complain(const Error& error) {
     print_error(error);
     return error.code == ErrorCode::invalid_params || error.code == ErrorCode::not_found ? unusable : failed;
-}
-
-template <class T>
-std::string json_of(const T& value) {
-    BufferPool pool;
-    Buffer json(pool);
-    wire::encode(value, json);
-    return std::string(json.view());
 }
 
 std::string number(double value) {
@@ -64,7 +57,7 @@ int list_components(const ApplicationOptions& options, bool as_json) {
     if (!application) return complain(application.error());
     AppParts& parts = (*application)->parts();
     const std::vector<ComponentInfo> components = parts.components().list();
-    if (as_json) return print_text("{\"items\":" + json_of(components) + "}\n");
+    if (as_json) return print_text("{\"items\":" + wire::text_of(components) + "}\n");
     if (components.empty())
         return print_text("no components are declared; [components.NAME] in the configuration declares one\n");
     if (const auto loaded = parts.history().load(); !loaded) print_error(loaded.error());
@@ -94,7 +87,7 @@ int list_alerts(const ApplicationOptions& options, const Command& command) {
         if (!kept) return complain(kept.error());
         alerts = std::move(*kept);
     }
-    if (command.as_json) return print_text("{\"items\":" + json_of(alerts) + "}\n");
+    if (command.as_json) return print_text("{\"items\":" + wire::text_of(alerts) + "}\n");
     return print_text(alerts_table(alerts, system_clock().wall_ms()));
 }
 

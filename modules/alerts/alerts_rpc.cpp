@@ -1,7 +1,6 @@
 #include "modules/alerts/alerts_rpc.h"
 
-#include "ipc/base/pool.h"
-#include "ipc/json_scanner.h"
+#include "ipc/wire_text.h"
 #include "modules/alerts/alert_engine.h"
 
 #include <algorithm>
@@ -9,22 +8,9 @@
 
 namespace pillion {
 
-std::string alert_rule_text(const AlertRule& rule) {
-    BufferPool pool;
-    Buffer json(pool);
-    wire::encode(rule, json);
-    return std::string(json.view());
-}
+std::string alert_rule_text(const AlertRule& rule) { return wire::text_of(rule); }
 
-Result<AlertRule> read_alert_rule(std::string_view text) {
-    JsonScanner scanner(text);
-    if (!scanner.skip_value() || !scanner.at_end())
-        return fail(ErrorCode::corrupt, "a rule that was kept is no longer JSON");
-    AlertRule rule;
-    std::string scratch;
-    PILLION_TRY(wire::decode_value(wire::type_of<AlertRule>, text, &rule, scratch));
-    return rule;
-}
+Result<AlertRule> read_alert_rule(std::string_view text) { return wire::read_text<AlertRule>(text); }
 
 namespace {
 

@@ -1,6 +1,7 @@
 #include "modules/benchmarks/benchmarks_rpc.h"
 
 #include "ipc/json_scanner.h"
+#include "ipc/wire_text.h"
 
 #include <algorithm>
 #include <set>
@@ -128,14 +129,6 @@ BenchmarkReference reference_of(const std::optional<std::int64_t>& id, Benchmark
     return id ? BenchmarkReference{BenchmarkReference::Kind::id, *id} : BenchmarkReference{otherwise, 0};
 }
 
-template <class T>
-std::string text_of(const T& value) {
-    BufferPool pool;
-    Buffer json(pool);
-    wire::encode(value, json);
-    return std::string(json.view());
-}
-
 // What stands before a run's members in a file.
 constexpr std::string_view file_head = R"({"format":"pillion-benchmarks","version":1,)";
 
@@ -255,13 +248,15 @@ std::vector<Method> benchmarks_methods(Benchmarks& benchmarks) {
     return methods;
 }
 
-std::string benchmark_file_text(const BenchmarkRun& run) { return std::string(file_head) + text_of(run).substr(1); }
-
-std::string benchmark_list_text(const std::vector<BenchmarkInfo>& infos) {
-    return "{\"items\":" + text_of(infos) + "}";
+std::string benchmark_file_text(const BenchmarkRun& run) {
+    return std::string(file_head) + wire::text_of(run).substr(1);
 }
 
-std::string benchmark_comparison_text(const BenchmarkComparison& comparison) { return text_of(comparison); }
+std::string benchmark_list_text(const std::vector<BenchmarkInfo>& infos) {
+    return "{\"items\":" + wire::text_of(infos) + "}";
+}
+
+std::string benchmark_comparison_text(const BenchmarkComparison& comparison) { return wire::text_of(comparison); }
 
 Result<BenchmarkRun> parse_benchmark_file(std::string_view name, std::string_view text) {
     const FileParts parts = PILLION_TRY(take_apart(name, text));

@@ -3450,6 +3450,94 @@ export interface SuggestionSkipped {
   reason: string;
 }
 
+export interface SessionsStartParams {
+  /** For people: `release 2.1`, `opening a large file`. Range: 0 to 200 bytes. Default: "". */
+  name?: string;
+  /** How long, in milliseconds; until sessions.stop if left out. Range: 1000 to 2592000000. */
+  durationMs?: number;
+  /** Whether advice is tried, every ten minutes at most, while an alert is critical, as suggestions.apply with `all` does. Default: false. */
+  applyAdvice?: boolean;
+}
+
+export interface Session {
+  /** For sessions.get and sessions.stop. */
+  id: string;
+  /** As it was given; may be empty. */
+  name: string;
+  /** `interrupted`: Pillion ended before it did. */
+  state: SessionState;
+  /** Whether it tries advice when something is critical. */
+  applyAdvice: boolean;
+  /** In milliseconds since the Unix epoch. */
+  startedAt: number;
+  /** When its time is up; absent if it runs until it is stopped. */
+  endsAt?: number;
+  /** When it ended. */
+  endedAt?: number;
+  /** As of now, of one that runs; of others their last. Not in lists. */
+  summary?: SessionSummary;
+}
+
+export type SessionState = "running" | "ended" | "interrupted";
+
+export interface SessionSummary {
+  /** When it was drawn up, in milliseconds since the Unix epoch. */
+  at: number;
+  /** The score of the time before, as long as the session is to be and an hour at most; absent where nothing was measured. */
+  scoreBefore?: number;
+  /** That of the session, from 0 to 100. */
+  score?: number;
+  /** Alerts raised meanwhile, by the highest level each had. */
+  alerts: SessionAlerts;
+  /** Metrics whose level is worse than when it began, the worst first. */
+  degradations: SessionDegradation[];
+  /** Values out of place: the first 50. */
+  anomalies: SeriesAnomaly[];
+  /** All of them. */
+  anomaliesCount: number;
+  /** What was short, by what it costs the score. */
+  bottlenecks: Bottleneck[];
+  /** What to do about it. */
+  recommendations: string[];
+  /** Advice that was tried meanwhile, and what came of it. */
+  trials: SuggestionTrial[];
+}
+
+export interface SessionAlerts {
+  /** Raised meanwhile that were never more than this. */
+  info: number;
+  /** The same. */
+  warning: number;
+  /** Raised meanwhile that got critical. */
+  critical: number;
+  /** Of all these, not resolved. */
+  standing: number;
+}
+
+export interface SessionDegradation {
+  /** `info` from a tenth on, `warning` a quarter, `critical` a half. */
+  level: AlertLevel;
+  /** The metric. */
+  metric: string;
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** The unit of its values. */
+  unit: string;
+  /** From when on, in milliseconds since the Unix epoch. */
+  since: number;
+  /** Its level before that. */
+  before: number;
+  /** Its level at the end. */
+  now: number;
+  /** The change as a share of the level before. */
+  changeShare: number;
+}
+
+export interface SessionsIdParams {
+  /** As sessions.start gave it. Range: 1 to 64 bytes. */
+  id: string;
+}
+
 export interface BenchmarkInfo {
   /** What benchmarks.run takes. */
   name: string;
@@ -4238,6 +4326,14 @@ export interface Methods {
   "force_optimization": { params: SuggestionsApplyParams; result: SuggestionsApplyResult };
   /** What was tried and what came of it, the latest first. */
   "suggestions.history": { params: NoParams; result: ListOf<SuggestionTrial> };
+  /** Watches the app from now on, for a time or until sessions.stop, and sums it up. */
+  "sessions.start": { params: SessionsStartParams; result: Session };
+  /** Ends a session before its time; answers its summary. */
+  "sessions.stop": { params: SessionsIdParams; result: Session };
+  /** A session with its summary; of one that runs as it stands now. */
+  "sessions.get": { params: SessionsIdParams; result: Session };
+  /** Sessions, the latest first; of earlier runs too. */
+  "sessions.list": { params: NoParams; result: ListOf<Session> };
   /** The benchmarks there are. */
   "benchmarks.list": { params: NoParams; result: ListOf<BenchmarkInfo> };
   /** Measures: suites, single benchmarks, a method or a command; stores the result. One run at a time. */
@@ -4294,6 +4390,8 @@ export interface Events {
   "alerts.resolved": Alert;
   /** A suggestion was applied, kept or undone. */
   "suggestions.changed": SuggestionTrial;
+  /** A monitoring session ended; with its summary. */
+  "sessions.ended": Session;
   /** A benchmark run has ended, one of the schedule's among them. */
   "benchmarks.finished": BenchmarksFinished;
   /** A periodic reading of the most telling metrics. */
@@ -4316,6 +4414,7 @@ export const topics = {
   "alerts.changed": "alerts",
   "alerts.resolved": "alerts",
   "suggestions.changed": "suggestions",
+  "sessions.ended": "sessions",
   "benchmarks.finished": "benchmarks",
   "metrics.sample": "metrics",
 } as const;
@@ -4352,6 +4451,7 @@ export const asyncMethods = [
   "get_resource_stats",
   "suggestions.apply",
   "force_optimization",
+  "sessions.stop",
   "benchmarks.run",
   "run_performance_benchmarks",
   "run_startup_benchmark",
