@@ -62,7 +62,7 @@ CacheCodec make_cache_codec(ValueCodec& codec);
 struct CacheHost {
     const Clock& clock;
     Timers& timers;
-    SerialExecutor& executor;              // outlives the cache
+    SerialExecutor& executor;             // outlives the cache
     std::string data_directory{};         // empty: nothing is kept in files
     std::vector<CacheTierSource> tiers{}; // fastest first, at most cache_tiers_max
     CacheCodec codec{};
@@ -221,6 +221,7 @@ class Cache {
 
     // cache_read.cpp
     std::optional<Found> look_in_memory(CacheSpace& space, const CacheKey& key, std::uint64_t hash, bool counted);
+    bool serves(const Reading& reading, const CacheValue& value);
     void start_reading(std::shared_ptr<Reading> reading);
     void slide(CacheSpace& space, const CacheKey& key, std::uint64_t hash, const CacheValue& value,
                const EntryInfo& info);

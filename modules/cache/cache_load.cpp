@@ -56,7 +56,13 @@ void Cache::load(const std::shared_ptr<Reading>& reading, bool in_background) {
                        static_cast<double>(hard_ms)});
         });
     }
-    if (mine) run_load(mine, request, reading->stale, reading->policy->loadTimeoutMs * give_up_factor);
+    if (!mine) return;
+    // Another's load may have ended since we looked: what it brought was in memory before it made way for this one.
+    if (!in_background && !request.refresh)
+        if (const auto found = look_in_memory(space, request.key, reading->hash, false);
+            found && serves(*reading, *found->value))
+            return end_load(mine, {found->value, 0});
+    run_load(mine, request, reading->stale, reading->policy->loadTimeoutMs * give_up_factor);
 }
 
 void Cache::run_load(const LoadPointer& load, const CacheGet& request, CacheValuePtr stale, std::int64_t give_up_ms) {

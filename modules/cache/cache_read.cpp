@@ -43,6 +43,13 @@ std::optional<Cache::Found> Cache::look_in_memory(CacheSpace& space, const Cache
     return Found{std::move(value), info};
 }
 
+// Fresh, and as young as it is wanted.
+bool Cache::serves(const Reading& reading, const CacheValue& value) {
+    const std::int64_t now = now_ms();
+    const auto& age_ms_max = reading.request.max_age_ms;
+    return is_fresh(value, now) && (!age_ms_max || now - value.meta.created_ms <= *age_ms_max);
+}
+
 void Cache::get(CacheGet request, CacheReadDone done) {
     if (const auto possible = ready(); !possible) return done(std::unexpected(possible.error()));
     if (const auto checked = check_cache_key(request.key); !checked) return done(std::unexpected(checked.error()));
@@ -69,8 +76,7 @@ void Cache::start_reading(std::shared_ptr<Reading> reading) {
     if (found && !request.refresh) {
         reading->info = found->info;
         const CacheValue& value = *found->value;
-        const bool is_young = !request.max_age_ms || now - value.meta.created_ms <= *request.max_age_ms;
-        if (is_fresh(value, now) && is_young) {
+        if (serves(*reading, value)) {
             reading->step("memory", "hit", 0);
             space.counters.memory_hits.fetch_add(1, std::memory_order_relaxed);
             slide(space, request.key, reading->hash, value, found->info);
@@ -282,9 +288,7 @@ void Cache::walked(const std::shared_ptr<Reading>& reading, const Looked& looked
     for (const CacheStep& step : looked.steps) reading->step(step.where, step.outcome, step.waitedMs);
     const CacheGet& request = reading->request;
     const std::int64_t now = now_ms();
-    const bool is_young =
-        looked.value && (!request.max_age_ms || now - looked.value->meta.created_ms <= *request.max_age_ms);
-    if (looked.value && is_fresh(*looked.value, now) && is_young) return finish(reading, looked.value, looked.source);
+    if (looked.value && serves(*reading, *looked.value)) return finish(reading, looked.value, looked.source);
     if (looked.damage && !request.load) return finish(reading, *looked.damage);
     if (looked.value && !looked.value->meta.is_negative) reading->stale = looked.value;
     if (request.load) {

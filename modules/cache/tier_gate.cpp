@@ -88,6 +88,7 @@ void TierGate::listen(CacheTier& tier) {
 void TierGate::opened(const Result<TierPointer>& result) {
     TierPointer tier;
     std::vector<Use> waiting;
+    if (result) listen(**result); // a tier begins to hear with its first call, which anybody may make from here on
     {
         const std::lock_guard lock(mutex_);
         waiting.swap(waiting_);
@@ -98,10 +99,7 @@ void TierGate::opened(const Result<TierPointer>& result) {
             state_ = TierState::up;
         }
     }
-    if (tier)
-        listen(*tier);
-    else
-        go_down(result ? "it was stopped" : result.error().message);
+    if (!tier) go_down(result ? "it was stopped" : result.error().message);
     for (const Use& use : waiting) use(tier);
 }
 
@@ -468,11 +466,11 @@ void TierGate::probe() {
     host_.executor.post([self = shared_from_this(), done = std::move(done)] {
         auto opened = self->source_.open();
         if (!opened) return done(std::unexpected(opened.error()));
+        self->listen(**opened);
         {
             const std::lock_guard lock(self->mutex_);
             self->tier_ = *opened;
         }
-        self->listen(**opened);
         done({});
     });
 }

@@ -47,6 +47,18 @@ TEST_CASE("what memory lost comes back from the nearest tier that has it, and go
     CHECK((*read)->source == "disk");
 }
 
+TEST_CASE("nothing is asked of a tier before its notices are listened to", "[cache]") {
+    CacheFixture it;
+    int asked_before = -1;
+    it.redis->before_listening = [&] {
+        it.get("b");
+        asked_before = it.redis->reads;
+    };
+    it.get("a");
+    CHECK(asked_before == 0);
+    CHECK(it.redis->reads == 2);
+}
+
 TEST_CASE("a value is not served past its time, from memory or from a tier", "[cache]") {
     CacheFixture it;
     it.put("k", "1", {.ttl_ms = 1000});
@@ -96,6 +108,20 @@ TEST_CASE("a miss is loaded once for all who ask at once", "[cache]") {
     CHECK(got == std::vector<std::string>{"7", "7", "7"});
     CHECK(it.text("k") == "7");
     CHECK(it.disk->entries.size() == 1);
+}
+
+TEST_CASE("a miss that is known when another's load has ended loads nothing once more", "[cache]") {
+    CacheFixture it;
+    CacheLoadDone load;
+    it.loader = [&](const CacheLoadRequest&, CacheLoadDone done) { load = std::move(done); };
+    CHECK(it.loaded("k") == "...");
+    it.redis->mood = FakeTier::Mood::holds;
+    CHECK(it.loaded("k") == "...");
+    const auto second = it.last;
+    load(CacheLoaded{.bytes = "1"});
+    it.redis->release();
+    CHECK(CacheFixture::text_of(*second) == "1");
+    CHECK(it.loads == 1);
 }
 
 TEST_CASE("a load serves those who wait although its value does not fit into memory", "[cache]") {

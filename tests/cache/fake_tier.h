@@ -64,7 +64,10 @@ class FakeTier final : public CacheTier {
         });
     }
     TierStats stats() const override { return {}; }
-    void on_notice(std::function<void(const Notice&)> listener) override { notify = std::move(listener); }
+    void on_notice(std::function<void(const Notice&)> listener) override {
+        if (before_listening) before_listening();
+        notify = std::move(listener);
+    }
     void announce(const TierSelection& selection) override { announced.push_back(selection); }
     void stop() override {
         mood = Mood::silent;
@@ -87,6 +90,7 @@ class FakeTier final : public CacheTier {
     std::map<std::pair<std::string, std::string>, TierValue> entries;
     std::vector<TierSelection> announced;
     std::function<void(const Notice&)> notify;
+    std::function<void()> before_listening;
     int reads = 0, writes = 0, probes = 0;
 
   private:
