@@ -18,14 +18,13 @@ void lower(std::atomic<std::int64_t>& value, std::int64_t to) {
     }
 }
 
-StoredEntry copy_of(const Slot& slot) {
-    return {.key = std::string(slot.key()), .info = slot.info(), .record_bytes = slot.record_bytes};
+StoredEntry copy_of(const MemoryEntry& entry) {
+    return {.key = std::string(entry.key()), .info = entry.info(), .record_bytes = entry.record().size()};
 }
 
 struct Unpin {
-    char* block;
-    std::uint32_t record_bytes;
-    ~Unpin() { Block::unpin(block, record_bytes); }
+    MemoryEntry* entry;
+    ~Unpin() { MemoryEntry::unpin(entry); }
 };
 
 } // namespace
@@ -53,46 +52,44 @@ bool MemoryStore::read_with(std::string_view key, std::uint64_t hash, std::int64
     Engine& engine = *engine_;
     bool is_noted = false;
     ReaderLock::Read inside(engine.lock);
-    const SlotId found = engine.find(key, hash);
-    if (found == no_slot || engine.slots[found].is_gone(now_ms)) {
+    MemoryEntry* const found = engine.find(key, hash);
+    if (found == nullptr || found->is_gone(now_ms)) {
         if (reading == Reading::counted) inside.count_miss();
         return false;
     }
-    Slot& slot = engine.slots[found];
     if (reading == Reading::counted) {
-        engine.raise(slot, inside.count_hit(), now_ms);
+        engine.raise(*found, inside.count_hit(), now_ms);
         is_noted = engine.is_noted(hash);
     }
-    const EntryInfo info = slot.info();
-    const std::string_view record = slot.record();
-    if (Block::is_large(slot.record_bytes)) {
-        Block::pin(slot.block);
-        const Unpin unpin{slot.block, slot.record_bytes};
+    const EntryInfo info = found->info();
+    if (found->is_large()) {
+        found->pin();
+        const Unpin unpin{found};
         inside.leave();
-        function(use, record, info);
+        function(use, found->record(), info);
     } else {
-        function(use, record, info);
+        function(use, found->record(), info);
         inside.leave();
     }
-    if (is_noted) engine.note(found, hash);
+    if (is_noted) engine.note(hash);
     return true;
 }
 
 bool MemoryStore::touch(std::string_view key, std::uint64_t hash, std::int64_t now_ms, std::int64_t gone_at_ms) {
     Engine& engine = *engine_;
     ReaderLock::Read inside(engine.lock);
-    const SlotId touched = engine.find(key, hash);
-    if (touched == no_slot || engine.slots[touched].is_gone(now_ms)) return false;
-    engine.slots[touched].gone_at_ms.store(gone_at_ms, relaxed);
+    MemoryEntry* const touched = engine.find(key, hash);
+    if (touched == nullptr || touched->is_gone(now_ms)) return false;
+    touched->set_gone_at(gone_at_ms);
     lower(engine.earliest_gone_ms, gone_at_ms);
-    engine.raise(engine.slots[touched], 0, now_ms);
+    engine.raise(*touched, 0, now_ms);
     const bool is_noted = engine.is_noted(hash);
     const bool is_move_noted = engine.reads.are_moves_noted;
     inside.leave();
-    if (is_noted) engine.note(touched, hash);
+    if (is_noted) engine.note(hash);
     if (is_move_noted) {
         const std::lock_guard guard(engine.mutex);
-        if (const SlotId found = engine.find(key, hash); found != no_slot) engine.policy->moved(found);
+        if (MemoryEntry* const found = engine.find(key, hash); found != nullptr) engine.policy->moved(found);
     }
     return true;
 }
@@ -105,7 +102,8 @@ PutOutcome MemoryStore::put(std::string_view key, std::uint64_t hash, std::strin
         weight > engine.entry_weight_max.load(relaxed)) {
         const std::lock_guard guard(engine.mutex);
         engine.drain();
-        if (const SlotId found = engine.find(key, hash); found != no_slot) engine.remove(found, RemovalCause::replaced);
+        if (MemoryEntry* const found = engine.find(key, hash); found != nullptr)
+            engine.remove(found, RemovalCause::replaced);
         engine.count(key,
                      {.gone_at_ms = options.gone_at_ms,
                       .last_access_ms = now_ms,
@@ -114,28 +112,29 @@ PutOutcome MemoryStore::put(std::string_view key, std::uint64_t hash, std::strin
                      RemovalCause::refused);
         return PutOutcome::refused;
     }
-    char* const block = Block::create(key, record);
-    const auto record_bytes = static_cast<std::uint32_t>(record.size());
+    MemoryEntry* const fresh = MemoryEntry::create(key, record);
+    fresh->set_gone_at(options.gone_at_ms);
+    fresh->set_priority(options.priority);
+    fresh->note_write(now_ms);
     const std::lock_guard guard(engine.mutex);
     engine.buffers.prepare();
     engine.drain();
     lower(engine.earliest_gone_ms, options.gone_at_ms);
     if (engine.earliest_gone_ms.load(relaxed) <= now_ms) {
         // What is over goes before what is not, as far as a short look finds it.
-        constexpr SlotId looks = 16;
+        constexpr unsigned looks = 2;
         std::int64_t ignored = never_ms;
-        engine.sweep_some(now_ms, looks, ignored);
-        if (engine.sweep_at >= engine.slots.end()) engine.sweep_at = 0;
+        engine.sweep_some(engine.sweep_rank, now_ms, looks, ignored);
     }
     engine.policy->announce(hash, weight);
-    const SlotId found = engine.find(key, hash);
-    if (found != no_slot) {
-        engine.replace(found, hash, block, record_bytes, now_ms, options);
+    MemoryEntry* const found = engine.find(key, hash);
+    if (found != nullptr) {
+        engine.replace(found, hash, fresh, now_ms);
     } else {
-        engine.insert(static_cast<std::uint16_t>(key.size()), hash, block, record_bytes, now_ms, options);
+        engine.insert(hash, fresh);
     }
     engine.refresh_reads();
-    return found != no_slot ? PutOutcome::replaced : PutOutcome::added;
+    return found != nullptr ? PutOutcome::replaced : PutOutcome::added;
 }
 
 bool MemoryStore::simulate(std::uint64_t hash, std::uint64_t weight_bytes) {
@@ -146,12 +145,12 @@ bool MemoryStore::simulate(std::uint64_t hash, std::uint64_t weight_bytes) {
     if (weight_bytes > engine.entry_weight_max.load(relaxed)) return false;
     const auto record_bytes = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(std::max(weight_bytes, simulated_weight_min) - simulated_weight_min, UINT32_MAX));
-    char* const block = Block::create_hollow(key, record_bytes);
+    MemoryEntry* const fresh = MemoryEntry::create_hollow(key, record_bytes);
     const std::lock_guard guard(engine.mutex);
     engine.buffers.prepare();
     engine.drain();
     engine.policy->announce(key_hash, simulated_weight_min + record_bytes);
-    engine.insert(sizeof(hash), key_hash, block, record_bytes, 0, PutOptions{});
+    engine.insert(key_hash, fresh);
     engine.refresh_reads();
     return false;
 }
@@ -160,26 +159,30 @@ bool MemoryStore::remove(std::string_view key, std::uint64_t hash, RemovalCause 
     Engine& engine = *engine_;
     const std::lock_guard guard(engine.mutex);
     engine.drain();
-    const SlotId found = engine.find(key, hash);
-    if (found == no_slot) return false;
+    MemoryEntry* const found = engine.find(key, hash);
+    if (found == nullptr) return false;
     engine.remove(found, cause);
     return true;
 }
 
 namespace {
 
-// Calls `visit(slot)` for each entry; the mutex is let go of now and then, so that others get on.
+// As many as keep the mutex for a fraction of a millisecond.
+constexpr unsigned buckets_at_once = 512;
+
+// Calls `visit(entry)` for each; the mutex is let go of now and then, so that others get on.
 template <class Engine, class Visit>
-void for_each_slot(Engine& engine, const Visit& visit) {
-    constexpr SlotId stretch = 2'048;
-    for (SlotId begin = 0;; begin += stretch) {
+void for_each_entry(Engine& engine, const Visit& visit) {
+    std::vector<EntryIndex::Ranked> found;
+    std::uint64_t rank = 0;
+    do {
         const std::lock_guard guard(engine.mutex);
-        const SlotId end = std::min(engine.slots.end(), begin + stretch);
-        for (SlotId slot = begin; slot < end; ++slot) {
-            if (engine.slots[slot].block != nullptr) visit(slot);
+        for (unsigned looked = 0; looked < buckets_at_once; ++looked) {
+            engine.index.step(rank, found, Engine::hash_of);
+            for (const EntryIndex::Ranked& each : found) visit(each.entry);
+            if (rank == 0) break;
         }
-        if (end == engine.slots.end()) return;
-    }
+    } while (rank != 0);
 }
 
 } // namespace
@@ -187,10 +190,9 @@ void for_each_slot(Engine& engine, const Visit& visit) {
 std::uint64_t MemoryStore::remove_if(const Matches& matches, RemovalCause cause) {
     Engine& engine = *engine_;
     std::uint64_t removed = 0;
-    for_each_slot(engine, [&](SlotId slot) {
-        const Slot& entry = engine.slots[slot];
-        if (!matches(entry.key(), entry.record(), entry.info())) return;
-        engine.remove(slot, cause);
+    for_each_entry(engine, [&](MemoryEntry* entry) {
+        if (!matches(entry->key(), entry->record(), entry->info())) return;
+        engine.remove(entry, cause);
         ++removed;
     });
     return removed;
@@ -201,23 +203,17 @@ std::uint64_t MemoryStore::clear() {
 }
 
 std::uint64_t MemoryStore::sweep(std::int64_t now_ms, std::size_t limit) {
-    constexpr SlotId stretch = 2'048;
     Engine& engine = *engine_;
     if (engine.earliest_gone_ms.load(relaxed) > now_ms) return 0;
+    engine.earliest_gone_ms.store(never_ms, relaxed);
     std::int64_t earliest_ms = never_ms;
     std::uint64_t freed = 0;
-    {
+    std::uint64_t rank = 0;
+    do {
         const std::lock_guard guard(engine.mutex);
-        engine.sweep_at = 0;
-        engine.earliest_gone_ms.store(never_ms, relaxed);
-    }
-    for (bool is_done = false; !is_done && freed < limit;) {
-        const std::lock_guard guard(engine.mutex);
-        freed += engine.sweep_some(now_ms, stretch, earliest_ms);
-        is_done = engine.sweep_at >= engine.slots.end();
-        if (!is_done && freed >= limit) earliest_ms = now_ms;
-    }
-    lower(engine.earliest_gone_ms, earliest_ms);
+        freed += engine.sweep_some(rank, now_ms, buckets_at_once, earliest_ms);
+    } while (rank != 0 && freed < limit);
+    lower(engine.earliest_gone_ms, rank == 0 ? earliest_ms : now_ms);
     return freed;
 }
 
@@ -226,32 +222,48 @@ std::uint64_t MemoryStore::sweep(std::int64_t now_ms, std::size_t limit) {
 std::vector<StoredEntry> MemoryStore::list(std::uint64_t& cursor, std::size_t limit, std::int64_t now_ms) const {
     const Engine& engine = *engine_;
     std::vector<StoredEntry> entries;
+    std::vector<EntryIndex::Ranked> found;
     const std::lock_guard guard(engine.mutex);
-    for (; cursor < engine.slots.end(); ++cursor) {
-        const Slot& slot = engine.slots[static_cast<SlotId>(cursor)];
-        if (slot.block == nullptr || slot.is_gone(now_ms)) continue;
-        if (entries.size() == limit) return entries;
-        entries.push_back(copy_of(slot));
-    }
+    std::uint64_t rank = cursor;
+    do {
+        engine.index.step(rank, found, Engine::hash_of);
+        for (const EntryIndex::Ranked& each : found) {
+            if (each.entry->is_gone(now_ms)) continue;
+            if (entries.size() == limit) {
+                cursor = each.rank;
+                return entries;
+            }
+            entries.push_back(copy_of(*each.entry));
+        }
+    } while (rank != 0);
     cursor = 0;
     return entries;
 }
 
 std::vector<StoredEntry> MemoryStore::hottest(std::size_t limit, std::int64_t now_ms) const {
     const Engine& engine = *engine_;
-    std::vector<std::pair<std::uint32_t, SlotId>> found;
-    const std::lock_guard guard(engine.mutex);
-    for (SlotId slot = 0; slot < engine.slots.end(); ++slot) {
-        const Slot& entry = engine.slots[slot];
-        if (entry.block != nullptr && !entry.is_gone(now_ms)) found.emplace_back(entry.accesses.load(relaxed), slot);
-    }
-    const std::size_t count = std::min(limit, found.size());
-    const auto hotter = [](const auto& a, const auto& b) {
-        return a.first != b.first ? a.first > b.first : a.second < b.second;
+    struct Read {
+        std::uint32_t accesses;
+        std::uint64_t rank;
+        const MemoryEntry* entry;
     };
-    std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count), found.end(), hotter);
+    std::vector<Read> read;
+    std::vector<EntryIndex::Ranked> found;
+    std::uint64_t rank = 0;
+    const std::lock_guard guard(engine.mutex);
+    do {
+        engine.index.step(rank, found, Engine::hash_of);
+        for (const EntryIndex::Ranked& each : found) {
+            if (!each.entry->is_gone(now_ms)) read.push_back({each.entry->accesses(), each.rank, each.entry});
+        }
+    } while (rank != 0);
+    const std::size_t count = std::min(limit, read.size());
+    const auto hotter = [](const Read& a, const Read& b) {
+        return a.accesses != b.accesses ? a.accesses > b.accesses : a.rank < b.rank;
+    };
+    std::partial_sort(read.begin(), read.begin() + static_cast<std::ptrdiff_t>(count), read.end(), hotter);
     std::vector<StoredEntry> entries;
-    for (std::size_t i = 0; i < count; ++i) entries.push_back(copy_of(engine.slots[found[i].second]));
+    for (std::size_t i = 0; i < count; ++i) entries.push_back(copy_of(*read[i].entry));
     return entries;
 }
 
@@ -297,8 +309,8 @@ MemoryStoreStats MemoryStore::stats() const {
     stats.entries = engine.entries;
     stats.bytes = engine.bytes;
     stats.bytes_max = engine.capacity().weight_max;
-    stats.overhead_bytes =
-        engine.slots.bytes() + engine.index.bytes() + engine.buffers.bytes() + engine.policy->bytes();
+    stats.overhead_bytes = engine.entries * MemoryEntry::head_bytes + engine.index.bytes() + engine.buffers.bytes() +
+                           engine.policy->bytes();
     stats.removed = engine.removed;
     return stats;
 }

@@ -110,8 +110,7 @@ bool GhostTable::contains(std::uint64_t hash) const {
                        [&](std::uint32_t ghost) { return ghost >> 16 == print_of(hash) && age_of(ghost) <= age_max_; });
 }
 
-AdaptivePolicy::AdaptivePolicy(SlotTable& slots, const SlotIndex& index)
-    : slots_(slots), index_(index), spec_(own_spec) {}
+AdaptivePolicy::AdaptivePolicy(const EntryIndex& index) : index_(index), spec_(own_spec) {}
 
 StorePolicy::Reads AdaptivePolicy::reads() const {
     return {.are_counted = true, .stamp = main_.stamp(), .are_noted = is_watching(), .sample_mask = sample_mask()};
@@ -126,22 +125,22 @@ void AdaptivePolicy::announce(std::uint64_t hash, std::uint64_t weight) {
     play(hash, weight);
 }
 
-void AdaptivePolicy::hit(SlotId slot, std::uint64_t hash) { play(hash, slots_[slot].weight()); }
+void AdaptivePolicy::hit(MemoryEntry* entry, std::uint64_t hash) { play(hash, entry->weight()); }
 
-void AdaptivePolicy::add(SlotId slot, std::uint64_t hash, Arrival arrival) {
-    const bool was_main = arrival == Arrival::replaced && list_of(slot) == main;
+void AdaptivePolicy::add(MemoryEntry* entry, std::uint64_t hash, Arrival arrival) {
+    const bool was_main = arrival == Arrival::replaced && list_of(entry) == main;
     if (is_exact()) {
-        place(slot, was_main ? main : small, 0);
+        place(entry, was_main ? main : small, 0);
         if (is_watching() && !rivals_[leader_].shadow->contains(hash)) orphans_.push_back(hash);
     } else {
         const bool was_ghost = spec_.ghosts_share > 0 && ghosts_.contains(hash);
-        place(slot, was_main || spec_.window_share == 0 || was_ghost ? main : small, 0);
+        place(entry, was_main || spec_.window_share == 0 || was_ghost ? main : small, 0);
     }
 }
 
-void AdaptivePolicy::remove(SlotId slot) {
-    unlink(slot);
-    slots_[slot].set_mark(slots_[slot].mark() | loose_bit);
+void AdaptivePolicy::remove(MemoryEntry* entry) {
+    unlink(entry);
+    entry->set_mark(entry->mark() | loose_bit);
 }
 
 void AdaptivePolicy::forget(std::uint64_t hash) {
@@ -149,16 +148,16 @@ void AdaptivePolicy::forget(std::uint64_t hash) {
     for (Rival& rival : rivals_) rival.shadow->remove(hash);
 }
 
-SlotId AdaptivePolicy::victim() {
+MemoryEntry* AdaptivePolicy::victim() {
     if (is_exact() && is_watching()) {
-        if (const SlotId orphan = find_orphan(); orphan != no_slot) return orphan;
+        if (MemoryEntry* const orphan = find_orphan(); orphan != nullptr) return orphan;
     }
     return find_queue_victim();
 }
 
-std::vector<SlotId> AdaptivePolicy::order() const {
-    std::vector<SlotId> order;
-    for (const List each : {small, main}) list(each).append_to(slots_, order);
+std::vector<MemoryEntry*> AdaptivePolicy::order() const {
+    std::vector<MemoryEntry*> order;
+    for (const List each : {small, main}) list(each).append_to(order);
     return order;
 }
 
@@ -175,35 +174,35 @@ std::size_t AdaptivePolicy::bytes() const {
 
 // --- The store's own queues
 
-AdaptivePolicy::List AdaptivePolicy::list_of(SlotId slot) const {
-    return (slots_[slot].mark() & main_bit) != 0 ? main : small;
+AdaptivePolicy::List AdaptivePolicy::list_of(MemoryEntry* entry) const {
+    return (entry->mark() & main_bit) != 0 ? main : small;
 }
 
-void AdaptivePolicy::unlink(SlotId slot) {
-    if (list_of(slot) == main) {
-        main_.unlink(slots_, slot);
+void AdaptivePolicy::unlink(MemoryEntry* entry) {
+    if (list_of(entry) == main) {
+        main_.unlink(entry);
     } else {
-        small_.unlink(slots_, slot);
+        small_.unlink(entry);
     }
 }
 
-void AdaptivePolicy::place(SlotId slot, List list, std::uint8_t count) {
-    slots_[slot].set_mark(list == main ? main_bit : 0);
-    slots_[slot].count.store(count, relaxed);
+void AdaptivePolicy::place(MemoryEntry* entry, List list, std::uint8_t count) {
+    entry->set_mark(list == main ? main_bit : 0);
+    entry->count.store(count, relaxed);
     if (list == main) {
-        main_.push_newest(slots_, slot);
+        main_.push_newest(entry);
     } else {
-        small_.push_newest(slots_, slot);
+        small_.push_newest(entry);
     }
 }
 
 // Into the main queue, where an entry that was used like this belongs.
-void AdaptivePolicy::put_back(SlotId slot, std::uint8_t use) {
-    unlink(slot);
-    if (spec_.policy != ShadowPolicy::lru) return place(slot, main, static_cast<std::uint8_t>(Use::count(use) - 1));
-    slots_[slot].set_mark(main_bit);
-    slots_[slot].count.store(0, relaxed);
-    main_.put_back(slots_, slot, Use::stamp(use));
+void AdaptivePolicy::put_back(MemoryEntry* entry, std::uint8_t use) {
+    unlink(entry);
+    if (spec_.policy != ShadowPolicy::lru) return place(entry, main, static_cast<std::uint8_t>(Use::count(use) - 1));
+    entry->set_mark(main_bit);
+    entry->count.store(0, relaxed);
+    main_.put_back(entry, Use::stamp(use));
 }
 
 double AdaptivePolicy::load(std::uint64_t weight, std::uint64_t entries) const {
@@ -211,21 +210,21 @@ double AdaptivePolicy::load(std::uint64_t weight, std::uint64_t entries) const {
                     static_cast<double>(entries) / static_cast<double>(capacity_.entries_max));
 }
 
-SlotId AdaptivePolicy::find_queue_victim() {
+MemoryEntry* AdaptivePolicy::find_queue_victim() {
     while (!small_.is_empty() && (load(small) > spec_.window_share + slack || list(main).is_empty())) {
-        const SlotId slot = small_.oldest();
-        if (Use::count(slots_[slot].count.load(relaxed)) < spec_.count_to_stay && !takes_over()) {
-            if (!is_exact()) ghosts_.add(MemoryStore::hash_of(slots_[slot].key()));
-            return slot;
+        MemoryEntry* const entry = small_.oldest();
+        if (Use::count(entry->count.load(relaxed)) < spec_.count_to_stay && !takes_over()) {
+            if (!is_exact()) ghosts_.add(hash_of(*entry));
+            return entry;
         }
-        unlink(slot);
-        place(slot, main, 0);
+        unlink(entry);
+        place(entry, main, 0);
         if (load(main) > 1 - spec_.window_share + slack) break;
     }
     return take_from_main();
 }
 
-SlotId AdaptivePolicy::take_from_main() {
+MemoryEntry* AdaptivePolicy::take_from_main() {
     if (list(main).is_empty()) return small_.oldest();
     for (;;) {
         // An entry is looked at twice at most while it goes from the newest to the oldest, so that its stamp is not
@@ -235,10 +234,10 @@ SlotId AdaptivePolicy::take_from_main() {
             looks_ = 0;
             main_.advance();
         }
-        const SlotId slot = list(main).oldest();
-        const std::uint8_t use = slots_[slot].count.load(relaxed);
-        if (Use::count(use) == 0) return slot;
-        put_back(slot, use);
+        MemoryEntry* const entry = list(main).oldest();
+        const std::uint8_t use = entry->count.load(relaxed);
+        if (Use::count(use) == 0) return entry;
+        put_back(entry, use);
     }
 }
 
@@ -288,11 +287,11 @@ void AdaptivePolicy::restart(unsigned sample_bits) {
                                        [&](const Rival& rival) { return rival.spec.policy == policy_before; });
         leader_ = same == rivals_.end() ? 0 : static_cast<std::size_t>(same - rivals_.begin());
     }
-    for (const SlotId slot : order()) {
-        const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
+    for (MemoryEntry* const entry : order()) {
+        const std::uint64_t hash = hash_of(*entry);
         if (!is_sampled(hash, sample_mask())) continue;
-        const bool was_used = Use::count(slots_[slot].count.load(relaxed)) != 0;
-        for (int times = was_used ? 2 : 1; times > 0; --times) play(hash, slots_[slot].weight());
+        const bool was_used = Use::count(entry->count.load(relaxed)) != 0;
+        for (int times = was_used ? 2 : 1; times > 0; --times) play(hash, entry->weight());
     }
     for (Rival& rival : rivals_) rival.misses = 0;
     // As many as the main queue will hold when the store is full.
@@ -352,14 +351,14 @@ void AdaptivePolicy::follow(std::size_t rival) {
     spec_ = is_exact() ? own_spec : rivals_[leader_].spec;
     if (!is_exact()) return;
     const ShadowCache& shadow = *rivals_[leader_].shadow;
-    for (const SlotId slot : order()) {
-        const std::uint64_t hash = MemoryStore::hash_of(slots_[slot].key());
+    for (MemoryEntry* const entry : order()) {
+        const std::uint64_t hash = hash_of(*entry);
         if (!shadow.contains(hash)) orphans_.push_back(hash);
     }
     rivals_[leader_].shadow->report_evicted(&orphans_);
 }
 
-SlotId AdaptivePolicy::find_orphan() {
+MemoryEntry* AdaptivePolicy::find_orphan() {
     constexpr std::size_t taken_max = 4'096;
     while (orphans_taken_ < orphans_.size()) {
         const std::uint64_t hash = orphans_[orphans_taken_++];
@@ -368,11 +367,10 @@ SlotId AdaptivePolicy::find_orphan() {
             orphans_taken_ = 0;
         }
         if (rivals_[leader_].shadow->contains(hash)) continue;
-        const SlotId slot =
-            index_.find(hash, [&](SlotId found) { return MemoryStore::hash_of(slots_[found].key()) == hash; });
-        if (slot != no_slot && (slots_[slot].mark() & loose_bit) == 0) return slot;
+        MemoryEntry* const entry = index_.find(hash, [&](const MemoryEntry& found) { return hash_of(found) == hash; });
+        if (entry != nullptr && (entry->mark() & loose_bit) == 0) return entry;
     }
-    return no_slot;
+    return nullptr;
 }
 
 } // namespace pillion

@@ -36,16 +36,16 @@ class GhostTable {
 
 class AdaptivePolicy final : public StorePolicy {
   public:
-    AdaptivePolicy(SlotTable& slots, const SlotIndex& index);
+    explicit AdaptivePolicy(const EntryIndex& index);
 
     Reads reads() const override;
     void announce(std::uint64_t hash, std::uint64_t weight) override;
-    void add(SlotId slot, std::uint64_t hash, Arrival arrival) override;
-    void remove(SlotId slot) override;
+    void add(MemoryEntry* entry, std::uint64_t hash, Arrival arrival) override;
+    void remove(MemoryEntry* entry) override;
     void forget(std::uint64_t hash) override;
-    void hit(SlotId slot, std::uint64_t hash) override;
-    SlotId victim() override;
-    std::vector<SlotId> order() const override;
+    void hit(MemoryEntry* entry, std::uint64_t hash) override;
+    MemoryEntry* victim() override;
+    std::vector<MemoryEntry*> order() const override;
     void resize(ShadowCapacity capacity) override;
     std::size_t bytes() const override;
     std::string_view followed() const override;
@@ -58,19 +58,19 @@ class AdaptivePolicy final : public StorePolicy {
         bool has_missed = false;
     };
     enum List : std::uint8_t { small, main };
-    // Bits of Slot::mark: in the main queue; in no queue, since it is about to go or be replaced.
+    // Bits of MemoryEntry::mark: in the main queue; in no queue, since it is about to go or be replaced.
     static constexpr unsigned main_bit = 1;
     static constexpr unsigned loose_bit = 2;
 
     bool is_watching() const { return !rivals_.empty(); }
     bool is_exact() const { return sample_bits_ == 0; }
-    const SlotList& list(List which) const { return which == small ? small_ : main_.list(); }
+    const EntryList& list(List which) const { return which == small ? small_ : main_.list(); }
     std::uint64_t entries() const { return small_.entries() + main_.list().entries(); }
     std::uint16_t sample_mask() const { return static_cast<std::uint16_t>((1U << sample_bits_) - 1); }
-    List list_of(SlotId slot) const;
-    void unlink(SlotId slot);
-    void place(SlotId slot, List list, std::uint8_t count);
-    void put_back(SlotId slot, std::uint8_t use);
+    List list_of(MemoryEntry* entry) const;
+    void unlink(MemoryEntry* entry);
+    void place(MemoryEntry* entry, List list, std::uint8_t count);
+    void put_back(MemoryEntry* entry, std::uint8_t use);
     double load(std::uint64_t weight, std::uint64_t entries) const;
     double load(List which) const { return load(list(which).weight(), list(which).entries()); }
 
@@ -81,15 +81,14 @@ class AdaptivePolicy final : public StorePolicy {
     void play(std::uint64_t hash, std::uint64_t weight);
     void elect();
     void follow(std::size_t rival);
-    SlotId find_orphan();
-    SlotId find_queue_victim();
-    SlotId take_from_main();
+    MemoryEntry* find_orphan();
+    MemoryEntry* find_queue_victim();
+    MemoryEntry* take_from_main();
     bool takes_over();
 
-    SlotTable& slots_;
-    const SlotIndex& index_;
+    const EntryIndex& index_;
     ShadowCapacity capacity_{};
-    SlotList small_;
+    EntryList small_;
     RecencyList main_;
     std::uint64_t looks_ = 0; // in this stretch of time of the main queue
     GhostTable ghosts_;

@@ -18,154 +18,153 @@ constexpr auto relaxed = std::memory_order_relaxed;
 class ListPolicy final : public StorePolicy {
   public:
     // Entries from `threshold` on are in a list of their own.
-    ListPolicy(SlotTable& slots, EvictionPolicy policy, int threshold)
-        : slots_(slots), policy_(policy), threshold_(threshold) {}
+    ListPolicy(EvictionPolicy policy, int threshold) : policy_(policy), threshold_(threshold) {}
 
     Reads reads() const override { return {.are_noted = policy_ != EvictionPolicy::fifo}; }
-    void add(SlotId slot, std::uint64_t, Arrival) override {
-        const bool stays = policy_ == EvictionPolicy::priority && slots_[slot].priority() >= threshold_;
-        slots_[slot].set_mark(stays ? 1 : 0);
-        lists_[stays ? 1 : 0].push_newest(slots_, slot);
+    void add(MemoryEntry* entry, std::uint64_t, Arrival) override {
+        const bool stays = policy_ == EvictionPolicy::priority && entry->priority() >= threshold_;
+        entry->set_mark(stays ? 1 : 0);
+        lists_[stays ? 1 : 0].push_newest(entry);
     }
-    void remove(SlotId slot) override { list_of(slot).unlink(slots_, slot); }
-    void hit(SlotId slot, std::uint64_t) override {
-        list_of(slot).unlink(slots_, slot);
-        list_of(slot).push_newest(slots_, slot);
+    void remove(MemoryEntry* entry) override { list_of(entry).unlink(entry); }
+    void hit(MemoryEntry* entry, std::uint64_t) override {
+        list_of(entry).unlink(entry);
+        list_of(entry).push_newest(entry);
     }
-    SlotId victim() override { return lists_[lists_[0].is_empty() ? 1 : 0].oldest(); }
-    std::vector<SlotId> order() const override {
-        std::vector<SlotId> order;
-        for (const SlotList& list : lists_) list.append_to(slots_, order);
+    MemoryEntry* victim() override { return lists_[lists_[0].is_empty() ? 1 : 0].oldest(); }
+    std::vector<MemoryEntry*> order() const override {
+        std::vector<MemoryEntry*> order;
+        for (const EntryList& list : lists_) list.append_to(order);
         return order;
     }
     std::string_view followed() const override { return eviction_policy_name(policy_); }
 
   private:
-    SlotList& list_of(SlotId slot) { return lists_[slots_[slot].mark()]; }
+    EntryList& list_of(MemoryEntry* entry) { return lists_[entry->mark()]; }
 
-    SlotTable& slots_;
     const EvictionPolicy policy_;
     const int threshold_;
-    std::array<SlotList, 2> lists_;
+    std::array<EntryList, 2> lists_;
 };
 
 class LfuPolicy final : public StorePolicy {
   public:
-    explicit LfuPolicy(SlotTable& slots) : slots_(slots) {}
-
     Reads reads() const override { return {.are_noted = true}; }
-    void add(SlotId slot, std::uint64_t, Arrival arrival) override {
-        const std::uint8_t before = arrival == Arrival::replaced ? slots_[slot].count.load(relaxed) : std::uint8_t{0};
+    void add(MemoryEntry* entry, std::uint64_t, Arrival arrival) override {
+        const std::uint8_t before = arrival == Arrival::replaced ? entry->count.load(relaxed) : std::uint8_t{0};
         ++entries_;
-        place(slot, before);
+        place(entry, before);
     }
-    void remove(SlotId slot) override {
-        lists_[slots_[slot].count.load(relaxed)].unlink(slots_, slot);
+    void remove(MemoryEntry* entry) override {
+        lists_[entry->count.load(relaxed)].unlink(entry);
         --entries_;
     }
-    void hit(SlotId slot, std::uint64_t) override {
-        const std::uint8_t count = slots_[slot].count.load(relaxed);
-        lists_[count].unlink(slots_, slot);
-        place(slot, count);
+    void hit(MemoryEntry* entry, std::uint64_t) override {
+        const std::uint8_t count = entry->count.load(relaxed);
+        lists_[count].unlink(entry);
+        place(entry, count);
         if (++hits_ >= entries_ * 10) halve();
     }
-    SlotId victim() override {
-        for (const SlotList& list : lists_) {
+    MemoryEntry* victim() override {
+        for (const EntryList& list : lists_) {
             if (!list.is_empty()) return list.oldest();
         }
-        return no_slot;
+        return nullptr;
     }
-    std::vector<SlotId> order() const override {
-        std::vector<SlotId> order;
-        for (const SlotList& list : lists_) list.append_to(slots_, order);
+    std::vector<MemoryEntry*> order() const override {
+        std::vector<MemoryEntry*> order;
+        for (const EntryList& list : lists_) list.append_to(order);
         return order;
     }
     std::string_view followed() const override { return "lfu"; }
 
   private:
-    void place(SlotId slot, std::uint8_t count) {
+    void place(MemoryEntry* entry, std::uint8_t count) {
         const auto next = static_cast<std::uint8_t>(count < 255 ? count + 1 : 255);
-        slots_[slot].count.store(next, relaxed);
-        lists_[next].push_newest(slots_, slot);
+        entry->count.store(next, relaxed);
+        lists_[next].push_newest(entry);
     }
     void halve() {
         hits_ = 0;
-        const std::vector<SlotId> slots = order();
+        const std::vector<MemoryEntry*> entries = order();
         lists_ = {};
-        for (const SlotId slot : slots) {
-            place(slot, static_cast<std::uint8_t>((slots_[slot].count.load(relaxed) - 1) / 2));
+        for (MemoryEntry* const entry : entries) {
+            place(entry, static_cast<std::uint8_t>((entry->count.load(relaxed) - 1) / 2));
         }
     }
 
-    SlotTable& slots_;
-    std::array<SlotList, 256> lists_;
+    std::array<EntryList, 256> lists_;
     std::uint64_t entries_ = 0;
     std::uint64_t hits_ = 0;
 };
 
 class RandomPolicy final : public StorePolicy {
   public:
-    explicit RandomPolicy(SlotTable& slots) : slots_(slots) {}
+    explicit RandomPolicy(const EntryIndex& index) : index_(index) {}
 
     Reads reads() const override { return {}; }
-    void add(SlotId slot, std::uint64_t, Arrival) override {
-        entries_.push_newest(slots_, slot);
-        slots_[slot].set_mark(1);
+    void add(MemoryEntry* entry, std::uint64_t, Arrival) override {
+        entries_.push_newest(entry);
+        entry->set_mark(1);
     }
-    void remove(SlotId slot) override {
-        entries_.unlink(slots_, slot);
-        slots_[slot].set_mark(0);
+    void remove(MemoryEntry* entry) override {
+        entries_.unlink(entry);
+        entry->set_mark(0);
     }
-    SlotId victim() override {
+    MemoryEntry* victim() override {
         constexpr int tries_max = 64;
-        for (int i = 0; i < tries_max && slots_.end() > 0; ++i) {
-            random_ = random_ * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
-            const auto slot = static_cast<SlotId>((random_ >> 32) * slots_.end() >> 32);
-            if (slots_[slot].block != nullptr && slots_[slot].mark() == 1) return slot;
+        random_ = random_ * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
+        std::uint64_t rank = random_;
+        for (int i = 0; i < tries_max; ++i) {
+            index_.step(rank, found_, hash_of);
+            for (const EntryIndex::Ranked& found : found_) {
+                if (found.entry->mark() == 1) return found.entry;
+            }
         }
         return entries_.oldest(); // few are left of what once were many
     }
-    std::vector<SlotId> order() const override {
-        std::vector<SlotId> order;
-        entries_.append_to(slots_, order);
+    std::vector<MemoryEntry*> order() const override {
+        std::vector<MemoryEntry*> order;
+        entries_.append_to(order);
         return order;
     }
     std::string_view followed() const override { return "random"; }
 
   private:
-    SlotTable& slots_;
-    SlotList entries_;
+    const EntryIndex& index_;
+    EntryList entries_;
+    std::vector<EntryIndex::Ranked> found_;
     std::uint64_t random_ = 0x9E3779B97F4A7C15ULL;
 };
 
 class TtlPolicy final : public StorePolicy {
   public:
-    explicit TtlPolicy(SlotTable& slots) : slots_(slots) {}
+    explicit TtlPolicy(const EntryIndex& index) : index_(index) {}
 
     Reads reads() const override { return {.are_moves_noted = true}; }
-    void add(SlotId slot, std::uint64_t, Arrival) override {
-        entries_.push_newest(slots_, slot);
-        slots_[slot].set_mark(1);
-        push(slot);
+    void add(MemoryEntry* entry, std::uint64_t hash, Arrival) override {
+        entries_.push_newest(entry);
+        entry->set_mark(1);
+        push(*entry, hash);
     }
-    void remove(SlotId slot) override {
-        entries_.unlink(slots_, slot);
-        slots_[slot].set_mark(0);
+    void remove(MemoryEntry* entry) override {
+        entries_.unlink(entry);
+        entry->set_mark(0);
     }
-    void moved(SlotId slot) override { push(slot); }
-    SlotId victim() override {
+    void moved(MemoryEntry* entry) override { push(*entry, hash_of(*entry)); }
+    MemoryEntry* victim() override {
         while (!heap_.empty()) {
-            const Due due = heap_.front();
-            if (is_valid(due)) return due.slot;
+            if (MemoryEntry* const due = find(heap_.front()); due != nullptr) return due;
             std::pop_heap(heap_.begin(), heap_.end(), later);
             heap_.pop_back();
         }
         return entries_.oldest();
     }
-    std::vector<SlotId> order() const override {
-        std::vector<SlotId> order;
-        entries_.append_to(slots_, order);
-        std::stable_sort(order.begin(), order.end(), [this](SlotId a, SlotId b) { return gone_at(a) < gone_at(b); });
+    std::vector<MemoryEntry*> order() const override {
+        std::vector<MemoryEntry*> order;
+        entries_.append_to(order);
+        std::stable_sort(order.begin(), order.end(),
+                         [](const MemoryEntry* a, const MemoryEntry* b) { return a->gone_at_ms() < b->gone_at_ms(); });
         return order;
     }
     std::size_t bytes() const override { return heap_.capacity() * sizeof(Due); }
@@ -174,25 +173,26 @@ class TtlPolicy final : public StorePolicy {
   private:
     struct Due {
         std::int64_t gone_at_ms;
-        SlotId slot;
+        std::uint64_t hash;
     };
     static bool later(const Due& a, const Due& b) { return a.gone_at_ms > b.gone_at_ms; }
-    std::int64_t gone_at(SlotId slot) const { return slots_[slot].gone_at_ms.load(relaxed); }
-    bool is_valid(const Due& due) const {
-        const Slot& entry = slots_[due.slot];
-        return entry.block != nullptr && entry.mark() == 1 && gone_at(due.slot) == due.gone_at_ms;
+    // Who this is about, if it still is as it was.
+    MemoryEntry* find(const Due& due) const {
+        return index_.find(due.hash, [&](const MemoryEntry& entry) {
+            return entry.mark() == 1 && entry.gone_at_ms() == due.gone_at_ms && hash_of(entry) == due.hash;
+        });
     }
-    void push(SlotId slot) {
+    void push(const MemoryEntry& entry, std::uint64_t hash) {
         if (heap_.size() > 2 * entries_.entries() + 64) {
-            std::erase_if(heap_, [this](const Due& due) { return !is_valid(due); });
+            std::erase_if(heap_, [this](const Due& due) { return find(due) == nullptr; });
             std::make_heap(heap_.begin(), heap_.end(), later);
         }
-        heap_.push_back({gone_at(slot), slot});
+        heap_.push_back({entry.gone_at_ms(), hash});
         std::push_heap(heap_.begin(), heap_.end(), later);
     }
 
-    SlotTable& slots_;
-    SlotList entries_;
+    const EntryIndex& index_;
+    EntryList entries_;
     std::vector<Due> heap_;
 };
 
@@ -206,23 +206,22 @@ constexpr std::array<std::pair<std::string_view, EvictionPolicy>, 7> names{{{"ad
 
 } // namespace
 
-std::unique_ptr<StorePolicy> make_store_policy(const MemoryStoreConfig& config, SlotTable& slots,
-                                               const SlotIndex& index) {
+std::unique_ptr<StorePolicy> make_store_policy(const MemoryStoreConfig& config, const EntryIndex& index) {
     switch (config.policy) {
     case EvictionPolicy::adaptive:
-        return std::make_unique<AdaptivePolicy>(slots, index);
+        return std::make_unique<AdaptivePolicy>(index);
     case EvictionPolicy::lfu:
-        return std::make_unique<LfuPolicy>(slots);
+        return std::make_unique<LfuPolicy>();
     case EvictionPolicy::random:
-        return std::make_unique<RandomPolicy>(slots);
+        return std::make_unique<RandomPolicy>(index);
     case EvictionPolicy::ttl:
-        return std::make_unique<TtlPolicy>(slots);
+        return std::make_unique<TtlPolicy>(index);
     case EvictionPolicy::lru:
     case EvictionPolicy::fifo:
     case EvictionPolicy::priority:
         break;
     }
-    return std::make_unique<ListPolicy>(slots, config.policy, config.priority_threshold);
+    return std::make_unique<ListPolicy>(config.policy, config.priority_threshold);
 }
 
 std::string_view eviction_policy_name(EvictionPolicy policy) {

@@ -2,7 +2,7 @@
 // memory_store; everything is called under the store's mutex.
 #pragma once
 
-#include "modules/memory_store/memory_store_index.h"
+#include "modules/memory_store/entry_index.h"
 
 #include <cstdint>
 #include <memory>
@@ -11,11 +11,13 @@
 
 namespace pillion {
 
+inline std::uint64_t hash_of(const MemoryEntry& entry) { return MemoryStore::hash_of(entry.key()); }
+
 class StorePolicy {
   public:
     // What readers do for the policy.
     struct Reads {
-        bool are_counted = false;      // they raise the use in Slot::count (Use), with
+        bool are_counted = false;      // they raise the use in MemoryEntry::count (Use), with
         std::uint8_t stamp = 0;        // this time of it
         bool are_noted = false;        // they are noted for hit(), those
         std::uint16_t sample_mask = 0; // whose hash has none of these bits (is_sampled)
@@ -30,23 +32,23 @@ class StorePolicy {
     virtual Reads reads() const = 0;
     // A key is about to be written, before room is made for it.
     virtual void announce(std::uint64_t /*hash*/, std::uint64_t /*weight*/) {}
-    virtual void add(SlotId slot, std::uint64_t hash, Arrival arrival) = 0;
-    virtual void remove(SlotId slot) = 0;
+    virtual void add(MemoryEntry* entry, std::uint64_t hash, Arrival arrival) = 0;
+    virtual void remove(MemoryEntry* entry) = 0;
     // The key was taken out or its time was over: nothing is to be remembered of it.
     virtual void forget(std::uint64_t /*hash*/) {}
-    virtual void hit(SlotId /*slot*/, std::uint64_t /*hash*/) {}
+    virtual void hit(MemoryEntry* /*entry*/, std::uint64_t /*hash*/) {}
     // The entry's expiry was moved.
-    virtual void moved(SlotId /*slot*/) {}
-    // Who goes next; remove() follows. no_slot only if there is nobody.
-    virtual SlotId victim() = 0;
+    virtual void moved(MemoryEntry* /*entry*/) {}
+    // Who goes next; remove() follows. Null only if there is nobody.
+    virtual MemoryEntry* victim() = 0;
     // All entries, those that would go first before the others.
-    virtual std::vector<SlotId> order() const = 0;
+    virtual std::vector<MemoryEntry*> order() const = 0;
     virtual void resize(ShadowCapacity /*capacity*/) {}
     virtual std::size_t bytes() const { return 0; }
     virtual std::string_view followed() const = 0;
 };
 
-std::unique_ptr<StorePolicy> make_store_policy(const MemoryStoreConfig& config, SlotTable& slots,
-                                               const SlotIndex& index);
+// The index is the store's, and outlives the policy.
+std::unique_ptr<StorePolicy> make_store_policy(const MemoryStoreConfig& config, const EntryIndex& index);
 
 } // namespace pillion

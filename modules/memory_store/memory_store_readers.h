@@ -7,8 +7,7 @@
 // Caffeine: reads are noted and applied in batches; what finds its buffer full while the policy is busy is lost.
 #pragma once
 
-#include "modules/memory_store/memory_store_slots.h"
-
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -120,7 +119,7 @@ class ReadBuffers {
     enum class Note : std::uint8_t { taken, last, lost };
 
     // `last`: taken, and the buffer is full now; `lost`: it was full. After prepare().
-    Note add(SlotId slot, std::uint64_t hash) {
+    Note add(std::uint64_t hash) {
         Buffer* const buffers = buffers_.load(std::memory_order_acquire);
         if (buffers == nullptr) return Note::lost;
         Buffer& buffer = buffers[thread_number() % buffer_count];
@@ -128,8 +127,7 @@ class ReadBuffers {
                                      ? buffer.used.fetch_add(1, std::memory_order_relaxed)
                                      : reads_max;
         if (at >= reads_max) return Note::lost;
-        buffer.reads[at].hash.store(hash, std::memory_order_relaxed);
-        buffer.reads[at].slot.store(slot, std::memory_order_release);
+        buffer.reads[at].store(hash, std::memory_order_relaxed);
         return at + 1 == reads_max ? Note::last : Note::taken;
     }
 
@@ -140,7 +138,7 @@ class ReadBuffers {
             buffers_.store(owned_.get(), std::memory_order_release);
         }
     }
-    // Calls `apply(slot, hash)` for what was noted. A note that is just being written is left out now or for good.
+    // Calls `apply(hash)` for what was noted. A note that is just being written is left out now or for good.
     template <class Apply>
     void drain(const Apply& apply) {
         if (owned_ == nullptr) return;
@@ -149,8 +147,8 @@ class ReadBuffers {
             const std::uint32_t used = std::min(buffer.used.load(std::memory_order_relaxed), reads_max);
             if (used == 0) continue;
             for (std::uint32_t at = 0; at < used; ++at) {
-                const SlotId slot = buffer.reads[at].slot.exchange(no_slot, std::memory_order_acquire);
-                if (slot != no_slot) apply(slot, buffer.reads[at].hash.load(std::memory_order_relaxed));
+                const std::uint64_t hash = buffer.reads[at].exchange(none, std::memory_order_relaxed);
+                if (hash != none) apply(hash);
             }
             buffer.used.fetch_sub(used, std::memory_order_relaxed);
         }
@@ -160,13 +158,10 @@ class ReadBuffers {
   private:
     static constexpr std::uint32_t reads_max = 128;
     static constexpr std::size_t buffer_count = 4;
-    struct Read {
-        std::atomic<std::uint64_t> hash{0};
-        std::atomic<SlotId> slot{no_slot};
-    };
+    static constexpr std::uint64_t none = 0; // also a hash, whose reads are lost
     struct alignas(128) Buffer {
         std::atomic<std::uint32_t> used{0};
-        std::array<Read, reads_max> reads;
+        std::array<std::atomic<std::uint64_t>, reads_max> reads{};
     };
 
     std::unique_ptr<Buffer[]> owned_;

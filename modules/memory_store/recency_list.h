@@ -1,4 +1,4 @@
-// Slots in an order of their last use that is kept up when they come up to go, not when they are used. Private to
+// Entries in an order of their last use that is kept up when they come up to go, not when they are used. Private to
 // memory_store; everything is called under the store's mutex.
 //
 // Readers stamp an entry with the stretch of time they used it in (Use). Who looks at the oldest entry and finds that
@@ -6,7 +6,7 @@
 // stretch, and a hit moves nothing.
 #pragma once
 
-#include "modules/memory_store/memory_store_slots.h"
+#include "modules/memory_store/memory_entry.h"
 
 #include <array>
 #include <cstdint>
@@ -15,22 +15,20 @@ namespace pillion {
 
 class RecencyList {
   public:
-    RecencyList() { last_of_.fill(no_slot); }
-
     // Now; stamps of now are the newest.
     std::uint8_t stamp() const { return static_cast<std::uint8_t>(now_); }
     // Begins the next stretch. Stamps must not be older than Use::stamps stretches when they are put back.
     void advance();
-    void push_newest(SlotTable& slots, SlotId slot);
-    void put_back(SlotTable& slots, SlotId slot, unsigned stamp);
-    void unlink(SlotTable& slots, SlotId slot);
-    const SlotList& list() const { return list_; }
+    void push_newest(MemoryEntry* entry);
+    void put_back(MemoryEntry* entry, unsigned stamp);
+    void unlink(MemoryEntry* entry);
+    const EntryList& list() const { return list_; }
 
   private:
-    SlotList list_;
+    EntryList list_;
     unsigned now_ = 0;
-    // By stamp: the newest slot of this stretch or of one before; no_slot: there is none so old.
-    std::array<SlotId, Use::stamps> last_of_;
+    // By stamp: the newest entry of this stretch or of one before; null: there is none so old.
+    std::array<MemoryEntry*, Use::stamps> last_of_{};
 };
 
 } // namespace pillion

@@ -6,64 +6,69 @@ namespace pillion {
 
 namespace {
 
-struct Slots {
-    SlotTable slots;
+struct Entries {
+    std::vector<MemoryEntry*> made;
     RecencyList list;
-    SlotId push() {
-        const SlotId slot = slots.take();
-        list.push_newest(slots, slot);
-        return slot;
+    Entries() = default;
+    Entries(const Entries&) = delete;
+    ~Entries() {
+        for (MemoryEntry* const entry : made) MemoryEntry::unpin(entry);
     }
-    void put_back(SlotId slot, unsigned stamp) {
-        list.unlink(slots, slot);
-        list.put_back(slots, slot, stamp);
+    MemoryEntry* push() {
+        made.push_back(MemoryEntry::create("key", "record"));
+        list.push_newest(made.back());
+        return made.back();
     }
-    std::vector<SlotId> order() const {
-        std::vector<SlotId> order;
-        list.list().append_to(slots, order);
+    void put_back(MemoryEntry* entry, unsigned stamp) {
+        list.unlink(entry);
+        list.put_back(entry, stamp);
+    }
+    std::vector<MemoryEntry*> order() const {
+        std::vector<MemoryEntry*> order;
+        list.list().append_to(order);
         return order;
     }
 };
 
-using Order = std::vector<SlotId>;
+using Order = std::vector<MemoryEntry*>;
 
 } // namespace
 
 TEST_CASE("an entry is put back behind the last one of the time it was used in", "[memory_store]") {
-    Slots slots;
-    const SlotId a = slots.push();
-    const SlotId b = slots.push();
-    slots.list.advance();
-    const SlotId c = slots.push();
-    slots.list.advance();
-    const SlotId d = slots.push();
-    slots.put_back(a, 1);
-    CHECK(slots.order() == Order{b, c, a, d});
-    slots.put_back(b, 2);
-    CHECK(slots.order() == Order{c, a, d, b});
-    slots.put_back(d, 0);
-    CHECK(slots.order() == Order{d, c, a, b});
-    slots.put_back(c, 0);
-    CHECK(slots.order() == Order{d, c, a, b});
+    Entries entries;
+    MemoryEntry* const a = entries.push();
+    MemoryEntry* const b = entries.push();
+    entries.list.advance();
+    MemoryEntry* const c = entries.push();
+    entries.list.advance();
+    MemoryEntry* const d = entries.push();
+    entries.put_back(a, 1);
+    CHECK(entries.order() == Order{b, c, a, d});
+    entries.put_back(b, 2);
+    CHECK(entries.order() == Order{c, a, d, b});
+    entries.put_back(d, 0);
+    CHECK(entries.order() == Order{d, c, a, b});
+    entries.put_back(c, 0);
+    CHECK(entries.order() == Order{d, c, a, b});
 }
 
 TEST_CASE("times in which nothing was used have a place all the same", "[memory_store]") {
-    Slots slots;
-    const SlotId a = slots.push();
-    for (int i = 0; i < 5; ++i) slots.list.advance();
-    const SlotId b = slots.push();
-    slots.put_back(a, 3);
-    CHECK(slots.order() == Order{a, b});
-    const SlotId c = slots.push();
-    slots.put_back(c, 2);
-    CHECK(slots.order() == Order{c, a, b});
-    slots.put_back(b, 3);
-    CHECK(slots.order() == Order{c, a, b});
-    for (const SlotId slot : {a, b, c}) slots.list.unlink(slots.slots, slot);
-    CHECK(slots.list.list().is_empty());
-    const SlotId d = slots.push();
-    slots.put_back(d, 1);
-    CHECK(slots.order() == Order{d});
+    Entries entries;
+    MemoryEntry* const a = entries.push();
+    for (int i = 0; i < 5; ++i) entries.list.advance();
+    MemoryEntry* const b = entries.push();
+    entries.put_back(a, 3);
+    CHECK(entries.order() == Order{a, b});
+    MemoryEntry* const c = entries.push();
+    entries.put_back(c, 2);
+    CHECK(entries.order() == Order{c, a, b});
+    entries.put_back(b, 3);
+    CHECK(entries.order() == Order{c, a, b});
+    for (MemoryEntry* const entry : {a, b, c}) entries.list.unlink(entry);
+    CHECK(entries.list.list().is_empty());
+    MemoryEntry* const d = entries.push();
+    entries.put_back(d, 1);
+    CHECK(entries.order() == Order{d});
 }
 
 TEST_CASE("a use counts to three and keeps its last time", "[memory_store]") {
