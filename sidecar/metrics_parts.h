@@ -36,6 +36,9 @@ class MetricsParts {
     void stop();
 
   private:
+    // What Pillion measures itself: listed before it is measured, and no client may record under such a name.
+    std::vector<std::span<const SeriesSpec>> declared() const;
+
     const Host host_;
     Series series_;
     MetricsSampler sampler_;

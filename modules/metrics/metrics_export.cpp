@@ -3,8 +3,9 @@
 // borders that a value does not reach; the formats count one that is exactly on a border below it.
 #include "modules/metrics/metrics_export.h"
 
+#include "ipc/base/number_text.h"
+
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -25,12 +26,6 @@ constexpr Unit units[] = {{"ns", "s", "seconds", 1e-9},    {"us", "s", "seconds"
 const Unit* find_unit(std::string_view unit) {
     const auto found = std::ranges::find(units, unit, &Unit::series);
     return found == std::end(units) ? nullptr : &*found;
-}
-
-std::string number(double value) {
-    char text[32];
-    const auto [end, trouble] = std::to_chars(text, text + sizeof text, value);
-    return {text, end};
 }
 
 std::string plain(std::string_view name) {
@@ -110,9 +105,10 @@ std::string family_name(const ExportedMetric& metric, std::set<std::string>& tak
     if (metric.state.kind == SeriesKind::counter && name.ends_with("_total")) name.resize(name.size() - 6);
     // Two names may differ only in what is not allowed here, or one may be what another's samples are called.
     const std::vector<std::string> suffixes =
-        metric.state.kind == SeriesKind::counter     ? std::vector<std::string>{"", "_total"}
-        : metric.state.kind == SeriesKind::histogram ? std::vector<std::string>{"", "_bucket", "_sum", "_count"}
-                                                     : std::vector<std::string>{""};
+        metric.state.kind == SeriesKind::counter ? std::vector<std::string>{"", "_total", "_created"}
+        : metric.state.kind == SeriesKind::histogram
+            ? std::vector<std::string>{"", "_bucket", "_sum", "_count", "_created"}
+            : std::vector<std::string>{""};
     const auto is_taken = [&](const std::string& suffix) { return taken.contains(name + suffix); };
     while (std::ranges::any_of(suffixes, is_taken)) name += "_";
     for (const std::string& suffix : suffixes) taken.insert(name + suffix);
@@ -124,6 +120,7 @@ std::string labels_text(const SeriesLabels& labels, std::string_view more = {}) 
     std::set<std::string> names;
     for (const auto& [name, value] : labels) {
         std::string safe = plain(name);
+        if (safe.starts_with("__")) safe.insert(0, "label"); // those are the formats' own
         while (safe == "le" || !names.insert(safe).second) safe += "_";
         if (!text.empty()) text += ",";
         text += safe + "=\"" + escaped(value, true) + "\"";
@@ -137,12 +134,12 @@ void write_histogram(std::string& out, const std::string& name, const ExportedMe
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < metric.bounds.size(); ++i) {
         below += metric.counts[i];
-        out += name + "_bucket" + labels_text(labels, "le=\"" + number(metric.bounds[i]) + "\"") + " " +
+        out += name + "_bucket" + labels_text(labels, "le=\"" + number_text(metric.bounds[i]) + "\"") + " " +
                std::to_string(below) + "\n";
     }
     const std::string count = std::to_string(metric.state.count);
     out += name + "_bucket" + labels_text(labels, "le=\"+Inf\"") + " " + count + "\n";
-    out += name + "_sum" + labels_text(labels) + " " + number(metric.state.sum * metric.scale) + "\n";
+    out += name + "_sum" + labels_text(labels) + " " + number_text(metric.state.sum * metric.scale) + "\n";
     out += name + "_count" + labels_text(labels) + " " + count + "\n";
 }
 
@@ -189,7 +186,7 @@ std::string metrics_text(const std::vector<ExportedMetric>& metrics, MetricsForm
             write_histogram(out, name, metric);
         else
             out += name + (is_counter ? "_total" : "") + labels_text(metric.state.labels) + " " +
-                   number(metric.state.value * metric.scale) + "\n";
+                   number_text(metric.state.value * metric.scale) + "\n";
     }
     if (is_open) out += "# EOF\n";
     return out;

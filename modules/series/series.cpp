@@ -1,10 +1,12 @@
 // Recording: a value becomes a bucket of one second and is merged into the one that is growing; all else follows from
 // that (series_timeline.cpp). One mutex guards everything and is held for well under a microsecond by a recording;
 // readers take it anew for each series.
+#include "ipc/base/number_text.h"
 #include "modules/series/series_engine.h"
 #include "modules/storage/storage.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace pillion {
@@ -56,6 +58,42 @@ Result<void> check(const SeriesSpec& spec, const SeriesLabels& labels, const Ser
     return {};
 }
 
+Result<void> check_value(const SeriesSpec& spec, double value) {
+    if (!std::isfinite(value))
+        return fail(ErrorCode::invalid_params,
+                    quoted(spec.name) + ": " + (std::isnan(value) ? "NaN" : "infinity") + " is not a value", "/value",
+                    "leave out what was not measured");
+    if (std::abs(value) > Series::value_max)
+        return fail(ErrorCode::invalid_params,
+                    quoted(spec.name) + ": " + number_text(value) + " is too large to be summed up; values are from " +
+                        number_text(-Series::value_max) + " to " + number_text(Series::value_max),
+                    "/value");
+    if (value < 0 && spec.kind != SeriesKind::gauge)
+        return fail(ErrorCode::invalid_params,
+                    quoted(spec.name) + ": " + number_text(value) +
+                        (spec.kind == SeriesKind::counter ? " would make a counter go down"
+                                                          : " is negative; a histogram takes values from 0"),
+                    "/value", spec.kind == SeriesKind::counter ? "record a gauge for what goes up and down" : "");
+    return {};
+}
+
+void append(std::string& text, const SeriesLabels& labels) {
+    for (const auto& [label, value] : labels)
+        for (const std::string& part : {std::cref(label), std::cref(value)})
+            text.append(std::to_string(part.size())).append(":").append(part);
+}
+
+std::optional<std::string> take_part(std::string_view& text) {
+    std::size_t size = 0;
+    const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (trouble != std::errc{} || end == text.data() + text.size() || *end != ':') return {};
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
+    if (size > text.size()) return {};
+    std::string part(text.substr(0, size));
+    text.remove_prefix(size);
+    return part;
+}
+
 SeriesBucket bucket_of(double value, std::int64_t index) {
     return {.index = index, .min = value, .max = value, .sum = value, .last = value, .count = 1};
 }
@@ -76,15 +114,34 @@ SeriesCells cells_of(std::span<const std::pair<double, std::uint64_t>> values) {
 
 } // namespace
 
-// Lengths before the parts, so that no label value can look like another label.
 std::string series_key(std::string_view name, const SeriesLabels& labels) {
     std::string key;
     key.reserve(name.size() + 1 + labels.size() * 40);
     key.append(name).push_back('\n');
-    for (const auto& [label, value] : labels)
-        for (const std::string& part : {std::cref(label), std::cref(value)})
-            key.append(std::to_string(part.size())).append(":").append(part);
+    append(key, labels);
     return key;
+}
+
+std::string series_labels_text(const SeriesLabels& labels) {
+    std::string text;
+    append(text, labels);
+    return text;
+}
+
+std::optional<SeriesLabels> read_series_labels(std::string_view text) {
+    SeriesLabels labels;
+    while (!text.empty()) {
+        auto name = take_part(text), value = take_part(text);
+        if (!name || !value) return {};
+        labels.emplace(std::move(*name), std::move(*value));
+    }
+    return labels;
+}
+
+bool Series::Engine::is_reserved(std::string_view name) const {
+    return name.starts_with("pillion.") || std::ranges::any_of(reserved, [name](const auto& specs) {
+               return std::ranges::find(specs, name, &SeriesSpec::name) != specs.end();
+           });
 }
 
 std::int64_t Series::Engine::now_ms() {
@@ -139,6 +196,9 @@ Result<SeriesEntry*> Series::Engine::entry(const SeriesSpec& spec, const SeriesL
         if (series.help.empty()) series.help = spec.help;
         if (!is_custom) series.is_custom = false;
     }
+    if (is_custom && named == names.end() && is_reserved(spec.name))
+        return fail(ErrorCode::conflict, quoted(spec.name) + " is measured by Pillion itself", "/name",
+                    "give it a name of your own");
     if (found != by_key.end()) return entries[found->second].get();
     PILLION_TRY(check(spec, labels, limits));
     const bool is_full = entries.size() >= limits.series_max || (is_custom && stats.custom >= limits.custom_max);
@@ -209,16 +269,7 @@ void Series::Engine::add(SeriesEntry& entry, SeriesKind kind, SeriesBucket bucke
 }
 
 Result<void> Series::Engine::observe(const SeriesSpec& spec, const SeriesLabels& labels, double value, bool is_custom) {
-    if (!std::isfinite(value))
-        return fail(ErrorCode::invalid_params,
-                    quoted(spec.name) + ": " + (std::isnan(value) ? "NaN" : "infinity") + " is not a value", "/value",
-                    "leave out what was not measured");
-    if (value < 0 && spec.kind != SeriesKind::gauge)
-        return fail(ErrorCode::invalid_params,
-                    quoted(spec.name) + ": " + std::to_string(value) +
-                        (spec.kind == SeriesKind::counter ? " would make a counter go down"
-                                                          : " is negative; a histogram takes values from 0"),
-                    "/value", spec.kind == SeriesKind::counter ? "record a gauge for what goes up and down" : "");
+    PILLION_TRY(check_value(spec, value));
     const std::lock_guard lock(mutex);
     SeriesEntry& entry = *PILLION_TRY(this->entry(spec, labels, is_custom));
     SeriesBucket bucket = bucket_of(value, 0);
@@ -245,6 +296,11 @@ Result<void> Series::Engine::observe(const SeriesSpec& spec, const SeriesLabels&
 Series::Series(const Host& host, SeriesLimits limits) : engine_(std::make_shared<Engine>(host, limits)) {}
 
 Series::~Series() { stop(); }
+
+void Series::reserve(std::span<const SeriesSpec> specs) {
+    const std::lock_guard lock(engine_->mutex);
+    engine_->reserved.push_back(specs);
+}
 
 Result<void> Series::observe(const SeriesSpec& spec, const SeriesLabels& labels, double value) {
     return engine_->observe(spec, labels, value, false);

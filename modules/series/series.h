@@ -52,6 +52,9 @@ struct SeriesSpec {
 };
 
 using SeriesLabels = std::map<std::string, std::string>;
+// As one text: lengths before the parts, so that no value can look like another label; and back.
+std::string series_labels_text(const SeriesLabels& labels);
+std::optional<SeriesLabels> read_series_labels(std::string_view text);
 
 struct SeriesResolution {
     std::int64_t step_ms;
@@ -168,6 +171,7 @@ class Series {
     static constexpr std::size_t answer_points_max = 110'000; // of all lines together
     static constexpr std::int64_t stale_ns = 30'000'000'000;  // between two readings of a counter
     static constexpr std::int64_t flush_ms = 60'000;
+    static constexpr double value_max = 1e150; // of either sign: what is larger could not be summed up
 
     struct Host {
         const Clock& clock;
@@ -181,8 +185,10 @@ class Series {
     // At composition, where there is a store: adds the tables.
     static void add_schema(Store& store);
 
-    // A reading by Pillion itself. Counter: the total so far; gauge: the value; histogram: one value. NaN, infinities
-    // and a name used with another kind are refused.
+    // Names that no client may record under; `specs` outlives the series. All that begin with `pillion.` are too.
+    void reserve(std::span<const SeriesSpec> specs);
+    // A reading by Pillion itself. Counter: the total so far; gauge: the value; histogram: one value. NaN, infinities,
+    // what is beyond value_max and a name used with another kind are refused.
     Result<void> observe(const SeriesSpec& spec, const SeriesLabels& labels, double value);
     // How often which values came since the previous reading, and their sum, for a histogram of Pillion's own.
     Result<void> observe(const SeriesSpec& spec, const SeriesLabels& labels,

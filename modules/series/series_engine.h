@@ -61,7 +61,7 @@ struct Series::Engine : std::enable_shared_from_this<Series::Engine> {
     Result<void> load_rows(Database& database);
     Result<void> write_rows(Database& database);
     void take_history(std::string_view name, const SeriesLabels& labels, const SeriesSpec& spec, bool is_custom,
-                      const std::vector<SeriesKept>& blocks, std::int64_t now);
+                      std::vector<SeriesKept>& blocks, std::int64_t now);
     void written(const Result<void>& done);
 
     const Host host;
@@ -71,6 +71,8 @@ struct Series::Engine : std::enable_shared_from_this<Series::Engine> {
     std::vector<std::unique_ptr<SeriesEntry>> entries;
     std::unordered_map<std::string, std::size_t> by_key;
     std::map<std::string, SeriesName, std::less<>> names;
+    std::vector<std::span<const SeriesSpec>> reserved;
+    bool is_reserved(std::string_view name) const;
     SeriesStats stats{};
     SeriesHistory kept{};
     std::optional<std::int64_t> axis_ms{}; // now_ms() at axis_ns

@@ -7,7 +7,8 @@
 #include "modules/storage/storage.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
+#include <map>
 
 namespace pillion {
 
@@ -22,25 +23,64 @@ constexpr const char* schema =
     "CREATE TABLE series_block (series INTEGER NOT NULL, level INTEGER NOT NULL, number INTEGER NOT NULL,"
     " bytes BLOB NOT NULL, PRIMARY KEY (series, level, number)) WITHOUT ROWID";
 
-// The second part of a key: lengths and texts in turn.
-std::optional<SeriesLabels> read_labels(std::string_view text) {
-    SeriesLabels labels;
-    const auto part = [&text]() -> std::optional<std::string> {
-        std::size_t size = 0;
-        const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), size);
-        if (trouble != std::errc{} || end == text.data() + text.size() || *end != ':') return {};
-        text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
-        if (size > text.size()) return {};
-        std::string found(text.substr(0, size));
-        text.remove_prefix(size);
-        return found;
-    };
-    while (!text.empty()) {
-        auto name = part(), value = part();
-        if (!name || !value) return {};
-        labels.emplace(std::move(*name), std::move(*value));
+using Levels = std::array<std::int64_t, series_resolutions_count>;
+
+// The buckets from `first` on that those of the next finer resolution add up to.
+std::vector<SeriesBucket> add_up(const std::vector<SeriesKept>& blocks, std::size_t level, std::int64_t first) {
+    const SeriesResolution& finer = series_resolutions[level - 1];
+    const std::int64_t parts = series_resolutions[level].step_ms / finer.step_ms;
+    std::vector<SeriesBucket> sums, buckets;
+    for (const SeriesKept& block : blocks) {
+        if (block.level != level - 1 || (block.number + 1) * finer.block <= first * parts) continue;
+        buckets.clear();
+        decode_block(block.number, finer.block, block.bytes, buckets);
+        for (SeriesBucket& part : buckets) {
+            part.index /= parts;
+            if (part.index < first) continue;
+            if (!sums.empty() && sums.back().index == part.index)
+                sums.back().merge(part);
+            else
+                sums.push_back(std::move(part));
+        }
     }
-    return labels;
+    return sums;
+}
+
+// A bucket goes into the coarser one when it is over, so a process that was killed leaves parts whose sum was never
+// kept: it is made up here. The first blocks that are new by that, by resolution.
+Levels make_up(std::vector<SeriesKept>& blocks) {
+    Levels new_from;
+    new_from.fill(SeriesTimeline::nothing_dirty);
+    for (std::size_t level = 2; level < series_resolutions_count; ++level) {
+        const std::int64_t size = series_resolutions[level].block;
+        SeriesKept* latest = nullptr;
+        for (SeriesKept& block : blocks)
+            if (block.level == level && (latest == nullptr || block.number > latest->number)) latest = &block;
+        std::vector<SeriesBucket> kept;
+        if (latest != nullptr) decode_block(latest->number, size, latest->bytes, kept);
+        std::map<std::int64_t, SeriesBlock> made; // by number
+        const auto append = [&](const SeriesBucket& bucket) {
+            const std::int64_t number = bucket.index / size;
+            made.try_emplace(number, number).first->second.append(bucket, size);
+        };
+        std::vector<SeriesBucket> sums = add_up(blocks, level, kept.empty() ? 0 : kept.back().index);
+        if (!kept.empty() && !sums.empty() && sums[0].index == kept.back().index) {
+            if (sums[0].count > kept.back().count) // an earlier run had a part in it too, or nobody
+                kept.pop_back();
+            else
+                sums.erase(sums.begin());
+        }
+        if (sums.empty()) continue;
+        for (const std::vector<SeriesBucket>* buckets : {&kept, &sums})
+            for (const SeriesBucket& bucket : *buckets) append(bucket);
+        std::erase_if(blocks,
+                      [&](const SeriesKept& block) { return block.level == level && made.contains(block.number); });
+        for (auto& [number, block] : made) {
+            blocks.push_back({level, number, std::move(block.bytes)});
+            new_from[level] = std::min(new_from[level], number);
+        }
+    }
+    return new_from;
 }
 
 struct Row {
@@ -118,11 +158,16 @@ void Series::Engine::arm() {
 
 // mutex is held. Names that Pillion measures itself by now keep what they say of themselves.
 void Series::Engine::take_history(std::string_view name, const SeriesLabels& labels, const SeriesSpec& spec,
-                                  bool is_custom, const std::vector<SeriesKept>& blocks, std::int64_t now) {
+                                  bool is_custom, std::vector<SeriesKept>& blocks, std::int64_t now) {
     const auto found = this->entry(spec, labels, is_custom);
     SeriesEntry* entry = found ? *found : nullptr;
     if (entry == nullptr || entry->name != name || entry->labels != labels) return;
+    const Levels new_from = make_up(blocks);
     for (const SeriesKept& block : blocks) entry->timeline.insert(block.level, block.number, block.bytes);
+    for (std::size_t level = 0; level < new_from.size(); ++level) {
+        std::int64_t& dirty = entry->timeline.dirty_from[level];
+        dirty = std::min(dirty, new_from[level]);
+    }
     entry->timeline.drop_future(now);
     entry->timeline.expire(now);
     count_bytes(*entry);
@@ -158,8 +203,8 @@ Result<void> Series::Engine::load_rows(Database& database) {
     if (is_loaded) return {};
     is_loaded = true;
     const std::int64_t now = now_ms();
-    for (const auto& [id, row] : rows) {
-        const auto labels = read_labels(row.labels);
+    for (auto& [id, row] : rows) {
+        const auto labels = read_series_labels(row.labels);
         if (!labels) continue;
         const SeriesSpec spec{.name = row.name, .help = row.help, .unit = row.unit, .kind = row.kind};
         const std::uint64_t refused = stats.refused, overflowed = stats.overflowed;
@@ -204,7 +249,7 @@ Result<void> Series::Engine::write_rows(Database& database) {
             }
             if (row.blocks.empty()) continue;
             const SeriesName& series = names.find(entry.name)->second;
-            row.labels = series_key("", entry.labels).substr(1);
+            row.labels = series_labels_text(entry.labels);
             row.unit = series.unit;
             row.help = series.help;
             row.kind = series.kind;

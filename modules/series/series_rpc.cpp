@@ -1,5 +1,7 @@
 #include "modules/series/series_rpc.h"
 
+#include "ipc/base/number_text.h"
+
 namespace pillion {
 
 namespace {
@@ -32,10 +34,10 @@ Result<void> record(Series& series, const MetricValue& metric) {
     if (metric.unit) spec.unit = *metric.unit;
     if (metric.type == MetricType::cache_hit_rate && !(metric.value >= 0 && metric.value <= 1))
         return fail(ErrorCode::invalid_params,
-                    "a cache_hit_rate is a share from 0 to 1, not " + std::to_string(metric.value), "/value",
+                    "a cache_hit_rate is a share from 0 to 1, not " + number_text(metric.value), "/value",
                     "divide percent by 100");
     if (metric.type == MetricType::memory_usage && metric.value < 0)
-        return fail(ErrorCode::invalid_params, "memory_usage is a number of bytes, not " + std::to_string(metric.value),
+        return fail(ErrorCode::invalid_params, "memory_usage is a number of bytes, not " + number_text(metric.value),
                     "/value");
     return series.record(spec, metric.labels, metric.value);
 }

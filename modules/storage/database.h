@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,10 @@ class Statement {
     void bind(int parameter, std::string_view text);
     void bind(int parameter, Blob blob);
     void bind_null(int parameter);
+    template <class Value>
+    void bind(int parameter, const std::optional<Value>& value) {
+        value ? bind(parameter, *value) : bind_null(parameter);
+    }
     // Binds all parameters in order.
     template <class... Values>
     Statement& with(const Values&... values) {
@@ -91,6 +96,10 @@ class Statement {
     void bind_one(int parameter, double value) { bind(parameter, value); }
     void bind_one(int parameter, std::string_view text) { bind(parameter, text); }
     void bind_one(int parameter, Blob blob) { bind(parameter, blob); }
+    template <class Value>
+    void bind_one(int parameter, const std::optional<Value>& value) {
+        bind(parameter, value);
+    }
     sqlite3_stmt* handle_ = nullptr;
 };
 

@@ -59,10 +59,6 @@ SuggestionTrial trial_of(const Statement& row) {
     return trial;
 }
 
-void bind_number(Statement& statement, int parameter, const std::optional<double>& value) {
-    value ? statement.bind(parameter, *value) : statement.bind_null(parameter);
-}
-
 Result<void> write_progress(Database& database, const SuggestionTrial& trial) {
     Statement update = PILLION_TRY(database.prepare(
         "UPDATE suggestion_trial SET verdict = ?2, reason = ?3, in_force = ?4, ended_at = ?5, figure = ?6, unit = ?7,"
@@ -73,7 +69,7 @@ Result<void> write_progress(Database& database, const SuggestionTrial& trial) {
     update.bind(2, static_cast<std::int64_t>(trial.verdict));
     update.bind(3, std::string_view(trial.reason));
     update.bind(4, std::int64_t{trial.inForce});
-    trial.endedAt ? update.bind(5, *trial.endedAt) : update.bind_null(5);
+    update.bind(5, trial.endedAt);
     if (!trial.measured) {
         for (int parameter = 6; parameter <= 21; ++parameter) update.bind_null(parameter);
         return update.run();
@@ -88,7 +84,7 @@ Result<void> write_progress(Database& database, const SuggestionTrial& trial) {
         for (const double value : {figure->median, figure->low, figure->high}) update.bind(parameter++, value);
     }
     for (const auto& value : {measured.shift, measured.shiftLow, measured.shiftHigh, measured.probability})
-        bind_number(update, parameter++, value);
+        update.bind(parameter++, value);
     update.bind(parameter, measured.effectMin);
     return update.run();
 }

@@ -282,3 +282,17 @@ TEST_CASE("blocks of a snapshot hold what their sources say", "[metrics]") {
     CHECK(full["cache"]["entries"] == 5);
     CHECK_FALSE(full.contains("resources"));
 }
+
+TEST_CASE("names and labels that the formats keep for themselves are told under others", "[metrics]") {
+    Fixture it;
+    for (const char* const metric :
+         {R"({"name":"l","value":1,"labels":{"__name__":"x","le":"1"}})", R"({"name":"h","type":"counter","value":1})",
+          R"({"name":"h_created","value":1})", R"({"name":"h_total","value":2})"})
+        it.call("metrics.record", metric);
+    const std::string text = it.call("metrics.export", R"({"format":"openmetrics"})")["text"];
+    CHECK(text.find("__name__=\"x\"") == text.find("label__name__=\"x\"") + 5);
+    for (const char* const taken : {"h_created", "h_total"}) { // of the counter, which is first by its name
+        CHECK(text.find("# TYPE " + std::string(taken) + "_ gauge") != std::string::npos);
+        CHECK(text.find("# TYPE " + std::string(taken) + " gauge") == std::string::npos);
+    }
+}

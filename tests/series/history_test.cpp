@@ -193,3 +193,25 @@ TEST_CASE("random bytes are never a block, and blocks come back as they were", "
         CHECK(read[i].cells == written[i].cells);
     }
 }
+
+TEST_CASE("a process that is killed loses a minute, in every resolution", "[series]") {
+    Runs it;
+    it.run(300, 4); // ends well in the midst of a bucket of ten minutes
+    {
+        const auto kept = it.store();
+        Series killed({.clock = it.clock, .timers = it.timers, .store = kept.get()});
+        it.record(killed, 1500, 4);
+        kept->stop(); // nothing more reaches the file
+    }
+    for (const std::int64_t over_ms : {7'000'000LL, 20 * 3'600'000LL, 10 * 86'400'000LL}) {
+        CAPTURE(over_ms);
+        const auto count_kept = it.ask(count, over_ms);
+        REQUIRE(count_kept);
+        CHECK(*count_kept >= 1800 - 70);
+        CHECK(*count_kept <= 1800);
+        CHECK(it.ask(sum, over_ms) == 4 * *count_kept);
+    }
+    it.run(1, 4); // what was made up is kept by now
+    it.timers.advance_ms(30 * 3'600'000);
+    CHECK(*it.ask(count, std::int64_t{10} * 86'400'000) >= 1800 - 70);
+}

@@ -326,3 +326,31 @@ TEST_CASE("a hundred series take little memory", "[series]") {
     CHECK(it.series.stats().bytes < 2'000'000);
     CHECK(it.series.stats().bytes > 100'000);
 }
+
+TEST_CASE("no client records under a name of Pillion's own, measured already or not", "[series]") {
+    SeriesFixture it;
+    static constexpr SeriesSpec own[] = {{"system.load", "Load.", "1", SeriesKind::gauge}};
+    it.series.reserve(own);
+    for (const std::string_view name : {"system.load", "pillion.anything"}) {
+        const auto refused = it.series.record({name, "", "", SeriesKind::gauge}, {}, 1);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::conflict);
+        CHECK(refused.error().message == "\"" + std::string(name) + "\" is measured by Pillion itself");
+    }
+    CHECK(it.series.record({"system.loads", "", "", SeriesKind::gauge}, {}, 1));
+    CHECK(it.series.observe(own[0], {}, 0.5));
+    CHECK(it.value("system.load", SeriesFunction::last, 10'000) == 0.5);
+}
+
+TEST_CASE("what is too large to be summed up is refused, so that no answer holds an infinity", "[series]") {
+    SeriesFixture it;
+    for (const double value : {1.7e308, 1.1e150, -1.1e150}) {
+        const auto refused = it.series.record({"big", "", "", SeriesKind::gauge}, {}, value);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().field == "/value");
+        CHECK(refused.error().message.find("is too large to be summed up; values are from -1e+150 to 1e+150") !=
+              std::string::npos);
+    }
+    for (int i = 0; i < 100; ++i) REQUIRE(it.series.record({"big", "", "", SeriesKind::gauge}, {}, Series::value_max));
+    CHECK(std::isfinite(*it.value("big", SeriesFunction::sum, 10'000)));
+}
