@@ -105,7 +105,12 @@ Result<void> assign(const std::string& section, const wire::Type& type, const wi
     auto decoded = wire::decode_value(one, text, object, scratch);
     if (decoded) return {};
     Error error = std::move(decoded).error();
-    error.message = section + "." + error.message;
+    if (error.message.starts_with("unknown member")) {
+        const std::size_t slash = error.field.rfind('/'); // "/rules/slow/warnin": it is the table that has it
+        const std::string table = slash == std::string::npos || slash == 0 ? "" : error.field.substr(1, slash - 1);
+        error.message = section + (table.empty() ? "" : "." + table) + ": " + error.message;
+    } else
+        error.message = section + "." + error.message;
     if (field.is_secret) error.message.resize(std::min(error.message.find(", got "), error.message.size()));
     return std::unexpected(std::move(error));
 }
@@ -392,7 +397,11 @@ Result<void> Configuration::check_sections(const std::vector<Assignment>& assign
             assignments, [&](const Assignment& assignment) { return assignment.key.section == &section; });
         if (section.check == nullptr || !is_touched) continue;
         if (auto checked = section.check(section.values); !checked) {
-            checked.error().message.insert(0, std::string(section.name) + ": ");
+            std::string where = std::string(section.name) + ": ";
+            const auto is_of_section = [&](const Assignment& assignment) { return assignment.key.section == &section; };
+            if (std::ranges::count_if(assignments, is_of_section) == 1) // else nobody knows which it was
+                where.insert(0, std::ranges::find_if(assignments, is_of_section)->where + ": ");
+            checked.error().message.insert(0, where);
             return checked;
         }
     }
