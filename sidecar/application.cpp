@@ -418,7 +418,9 @@ int Application::serve(int input) {
                    .on_ending = [this] { end_long_calls(); }});
     metrics_->mark_ready();
     if (AppParts* const parts = parts_.find()) parts->begin();
-    if (monitoring_config_.monitor.enabled || !monitoring_config_.alerts.rules.empty()) monitoring_.get();
+    if (monitoring_config_.monitor.enabled || !monitoring_config_.alerts.rules.empty() ||
+        MonitoringParts::has_rules_to_watch(data_directory_))
+        monitoring_.get();
     if (suggestions_config_.automatic) suggestions_.get().begin();
     if (BenchmarkParts::has_schedule(data_directory_)) benchmarks_.get().begin();
     // What was hottest in the last run comes back.

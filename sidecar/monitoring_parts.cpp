@@ -1,12 +1,18 @@
 #include "sidecar/monitoring_parts.h"
 
 #include "ipc/base/log.h"
+#include "modules/process/guard.h"
+#include "modules/profiler/profiler_rpc.h"
+#include "sidecar/owner.h"
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <iterator>
 #include <memory>
+#include <unistd.h>
 #include <utility>
 
 namespace pillion {
@@ -18,27 +24,19 @@ Store& with_tables(Store& state) {
     return state;
 }
 
-SeriesSpec spec_of(const MonitorSeries& series) {
-    return {.name = series.name,
-            .help = series.help,
-            .unit = series.unit,
-            .kind = series.kind == MonitorSeriesKind::counter ? SeriesKind::counter : SeriesKind::gauge};
-}
+std::string rules_mark(const std::string& data_directory) { return data_directory + "/alert_rules"; }
 
 std::vector<HotPath> method_paths(const MethodTable& methods) {
     std::vector<HotPath> paths;
     double total_ms = 0;
-    for (const auto& method : methods.all()) {
-        const HistogramSummary latency = method->stats->latency_ns.summary();
-        if (latency.count == 0) continue;
-        const double sum_ms = static_cast<double>(latency.sum) / 1e6;
+    for (MethodTime& time : method_times(methods)) {
+        total_ms += time.total_ms;
         paths.push_back({.kind = "method",
-                         .name = std::string(method->name),
-                         .count = latency.count,
-                         .totalMs = sum_ms,
-                         .meanMs = latency.mean() / 1e6,
-                         .p95Ms = static_cast<double>(latency.p95) / 1e6});
-        total_ms += sum_ms;
+                         .name = std::move(time.method),
+                         .count = time.calls,
+                         .totalMs = time.total_ms,
+                         .meanMs = time.total_ms / static_cast<double>(time.calls),
+                         .p95Ms = time.p95_ms});
     }
     for (HotPath& path : paths) path.share = total_ms > 0 ? path.totalMs / total_ms : 0;
     return paths;
@@ -63,14 +61,7 @@ std::vector<Method> preceded(std::vector<Method> methods, const std::function<vo
 
 } // namespace
 
-std::span<const SeriesSpec> MonitoringParts::series() {
-    static const std::vector<SeriesSpec> specs = [] {
-        std::vector<SeriesSpec> all;
-        std::ranges::transform(monitor_series(), std::back_inserter(all), spec_of);
-        return all;
-    }();
-    return specs;
-}
+std::span<const SeriesSpec> MonitoringParts::series() { return monitor_series(); }
 
 MonitoringParts::MonitoringParts(const Host& host, const MonitoringConfig& config)
     : host_(host), monitor_(monitor_host()), alerts_(alerts_host(), config.alerts),
@@ -78,17 +69,33 @@ MonitoringParts::MonitoringParts(const Host& host, const MonitoringConfig& confi
                  .hot_paths = [this] { return method_paths(host_.methods); },
                  .folder = host.data_directory + "/reports"}) {
     configure(config);
+    if (has_rules_to_watch(host.data_directory)) set_wanted("rules", true);
+}
+
+bool MonitoringParts::has_rules_to_watch(const std::string& data_directory) {
+    return access(rules_mark(data_directory).c_str(), F_OK) == 0;
+}
+
+// state.db is not opened at a start to see whether there are rules that were set at run time: a file stands for them.
+void MonitoringParts::watch_rules(bool has_rules) {
+    std::error_code trouble;
+    const std::string mark = rules_mark(host_.data_directory);
+    if (has_rules)
+        std::ofstream(mark, std::ios::app);
+    else
+        std::filesystem::remove(mark, trouble);
+    set_wanted("rules", has_rules);
 }
 
 Monitor::Host MonitoringParts::monitor_host() {
     Series& series = host_.series.get().series();
     return {.timers = host_.io,
             .clock = host_.clock,
-            .platform = create_monitor_platform({.folders = {host_.data_directory}}),
+            .platform = create_monitor_platform({.mark_variable = run_variable, .folders = {host_.data_directory}}),
             .component_of = [this](std::int64_t pid) { return component_of(pid); },
             .sink =
-                [&series](const MonitorSeries& measured, const MonitorLabels& labels, double value) {
-                    static_cast<void>(series.observe(spec_of(measured), labels, value)); // refusals are counted there
+                [&series](const SeriesSpec& measured, const SeriesLabels& labels, double value) {
+                    static_cast<void>(series.observe(measured, labels, value)); // refusals are counted there
                 },
             .publish = [this](const MonitorSample& sample) { on_sample(sample); },
             .versions = {{"pillion", PILLION_VERSION}},
@@ -103,7 +110,10 @@ Alerts::Host MonitoringParts::alerts_host() {
         .store = &with_tables(host_.state),
         .publish = [this](AlertChange change, const Alert& alert) { host_.hub.publish(alert_event(change), alert); },
         .rule_text = alert_rule_text,
-        .read_rule = read_alert_rule};
+        .read_rule = read_alert_rule,
+        .owner = own_name(),
+        .is_alive = is_alive,
+        .on_runtime_rules = [this](bool has_rules) { watch_rules(has_rules); }};
 }
 
 void MonitoringParts::declare_events(EventHub& hub) {
@@ -217,10 +227,10 @@ std::optional<MetricsResources> MonitoringParts::resources() {
     constexpr std::chrono::seconds patience(1);
     set_wanted("asked", true);
     auto sample = monitor_.latest();
-    if (!sample || !sample->spanMs) {
+    if (!sample) {
         const auto promise = std::make_shared<std::promise<void>>();
         const std::future<void> read = promise->get_future();
-        monitor_.sample_soon([promise](const MonitorSample&) { promise->set_value(); });
+        monitor_.first_sample_soon([promise](const MonitorSample&) { promise->set_value(); });
         read.wait_for(patience);
         sample = monitor_.latest();
     }

@@ -2,8 +2,9 @@
 // what other parts complain of is raised. A piece of the composition root (application.h), which owns it.
 //
 // Watching (samples, time series, rules, the search for leaks) goes on while somebody is subscribed to `monitor` or
-// `alerts`, after monitor.start, where the configuration says so or has rules, and from the first call of alerts.*,
-// analysis.* or metrics.snapshot on. Before that no timer is set and no file open.
+// `alerts`, after monitor.start, where the configuration says so or has rules, where rules were set at run time, in an
+// earlier run too, and from the first call of alerts.*, analysis.* or metrics.snapshot on. Before that no timer is set
+// and no file open.
 #pragma once
 
 #include "ipc/event_hub.h"
@@ -48,6 +49,8 @@ class MonitoringParts {
     ~MonitoringParts() { stop(); }
     MonitoringParts(const MonitoringParts&) = delete;
 
+    // Whether an earlier run in this directory left rules that were set at run time.
+    static bool has_rules_to_watch(const std::string& data_directory);
     static void declare_events(EventHub& hub);
     // The series that the monitor makes, for the reference.
     static std::span<const SeriesSpec> series();
@@ -59,8 +62,8 @@ class MonitoringParts {
     void heed(const TroubleAlert& trouble);
     // Somebody wants the machine watched, or no longer does.
     void set_wanted(std::string_view who, bool is_wanted);
-    // Of the latest sample. Watching goes on from here; the first call waits for its first sample, a quarter of a
-    // second. Not on the reader thread.
+    // Of the latest sample. Watching goes on from here; the first call waits for its first sample, some milliseconds,
+    // which has no rates. Not on the reader thread.
     std::optional<MetricsResources> resources();
     // Before the series, the io thread and the state store stop.
     void stop();
@@ -68,6 +71,7 @@ class MonitoringParts {
   private:
     Monitor::Host monitor_host();
     Alerts::Host alerts_host();
+    void watch_rules(bool has_rules);
     std::string component_of(std::int64_t pid);
     void on_sample(const MonitorSample& sample);
     void set_running(bool is_running);

@@ -99,10 +99,8 @@ Figures measure(const Load& load, int seconds) {
                      .platform = create_monitor_platform({}),
                      .component_of = [](std::int64_t pid) { return "part" + std::to_string(pid % 10); },
                      .sink =
-                         [&series](const MonitorSeries& spec, const MonitorLabels& labels, double value) {
-                             const SeriesKind kind =
-                                 spec.kind == MonitorSeriesKind::counter ? SeriesKind::counter : SeriesKind::gauge;
-                             if (!series.observe({spec.name, spec.help, spec.unit, kind}, labels, value)) std::abort();
+                         [&series](const SeriesSpec& spec, const SeriesLabels& labels, double value) {
+                             if (!series.observe(spec, labels, value)) std::abort();
                          }});
     Figures figures;
     double told = 0;

@@ -13,6 +13,7 @@ namespace pillion {
 namespace {
 
 constexpr std::int64_t ns_per_ms = 1'000'000;
+constexpr std::int64_t second_ms = 1000;
 constexpr std::int64_t direct_flap_window_ns = 3'600'000 * ns_per_ms;
 constexpr std::int64_t direct_flaps_max = 3;
 constexpr std::size_t direct_keys_max = 2000; // whose raising is counted
@@ -46,6 +47,7 @@ ActiveAlert* Alerts::Engine::add_active(Alert alert) {
     }
     ActiveAlert& entry = active[id];
     entry.alert = std::move(alert);
+    entry.raised_ns = host.clock.now_ns();
     entry.alert.silencedBy = find_silence(entry.alert);
     entry.is_suppressed = entry.alert.silencedBy.has_value();
     if (inhibitors.contains(entry.alert.rule)) is_suppression_stale = true;
@@ -53,9 +55,17 @@ ActiveAlert* Alerts::Engine::add_active(Alert alert) {
     return &entry;
 }
 
+// By the wall clock, which counts sleep too, unless that was set back.
+std::int64_t Alerts::Engine::duration_ms(const ActiveAlert& entry) const {
+    const std::int64_t by_wall_ms = host.clock.wall_ms() - entry.alert.raisedAt;
+    const std::int64_t awake_ms = (host.clock.now_ns() - entry.raised_ns) / ns_per_ms;
+    return by_wall_ms < awake_ms - second_ms ? awake_ms : std::max<std::int64_t>(0, by_wall_ms);
+}
+
 void Alerts::Engine::end_alert(const std::string& id, AlertEnd end) {
     const auto found = active.find(id);
     if (found == active.end()) return;
+    const std::int64_t lasted_ms = duration_ms(found->second);
     Alert alert = std::move(found->second.alert);
     const bool is_announced = found->second.is_announced;
     active.erase(found);
@@ -65,7 +75,7 @@ void Alerts::Engine::end_alert(const std::string& id, AlertEnd end) {
     const std::int64_t now_ms = host.clock.wall_ms();
     alert.state = AlertState::resolved;
     alert.resolvedAt = alert.changedAt = now_ms;
-    alert.durationMs = std::max<std::int64_t>(0, now_ms - alert.raisedAt);
+    alert.durationMs = lasted_ms;
     alert.end = end;
     alert.members.clear();
     if (is_announced) events.emplace_back(AlertChange::resolved, alert);

@@ -40,7 +40,8 @@ struct ActiveAlert {
     std::optional<std::int64_t> unconfirmed_until_ns{};
     // Raised directly: it flaps, and resolves then unless it is raised again.
     std::optional<std::int64_t> resolves_at_ns{};
-    std::string subject{}; // what its rule watches; equal for rules that watch the same
+    std::int64_t raised_ns = 0; // when it was raised, or taken over from a run before
+    std::string subject{};      // what its rule watches; equal for rules that watch the same
     bool is_direct() const { return alert.metric.empty(); }
 };
 
@@ -75,8 +76,11 @@ struct Alerts::Engine : std::enable_shared_from_this<Alerts::Engine> {
     std::map<std::string, AlertRule> runtime_rules{};
     std::map<std::string, RuleState> rules{};
     bool has_enabled_rules = false;
+    bool is_rules_news = false;                   // what was set at run time was read, or changed
+    std::optional<bool> runtime_rules_told{};     // by on_runtime_rules
     std::unordered_set<std::string> inhibitors{}; // names that some rule is inhibited by
     void apply_rules();
+    std::optional<bool> has_rules_to_tell();
     void replace_rule(RuleState& state, const AlertRule& rule);
     Result<void> set_rule(const std::string& name, const AlertRule& rule); // takes the mutex
 
@@ -105,6 +109,7 @@ struct Alerts::Engine : std::enable_shared_from_this<Alerts::Engine> {
     std::vector<std::string> touched{};                       // ids to be announced
     bool is_suppression_stale = false;
     ActiveAlert* add_active(Alert alert);
+    std::int64_t duration_ms(const ActiveAlert& entry) const;
     void end_alert(const std::string& id, AlertEnd end);
     void touch(ActiveAlert& entry);
     void raise_now(AlertNotice notice);

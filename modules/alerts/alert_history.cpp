@@ -82,9 +82,10 @@ void Alerts::Engine::begin_load() {
     }
     const auto kept = std::make_shared<AlertsKept>();
     host.store->write(
-        [kept, its_bounds](Database& database) -> Result<void> {
-            *kept = PILLION_TRY(read_alerts(database, its_bounds));
-            return {};
+        [kept, its_bounds, owner = host.owner, is_alive = host.is_alive](Database& database) -> Result<void> {
+            const auto others = PILLION_TRY(find_alert_owners(database, owner, is_alive));
+            *kept = PILLION_TRY(read_alerts(database, its_bounds, others));
+            return take_over_alerts(database, owner, others);
         },
         [weak = weak_from_this(), kept](Result<void> done) {
             if (const auto self = weak.lock()) self->loaded(std::move(done), std::move(*kept));
@@ -94,11 +95,12 @@ void Alerts::Engine::begin_load() {
 void Alerts::Engine::loaded(Result<void> done, AlertsKept kept) {
     std::unique_lock lock(mutex);
     is_loading = false;
-    if (done)
+    if (done || kept.is_read) // a full disk keeps what was read from being taken over, no more
         take_kept(std::move(kept));
     else
         log(LogLevel::warning, "alerts", "earlier alerts cannot be read: " + done.error().message);
     is_loaded = true;
+    is_rules_news = true;
     for (Early& one : std::exchange(early, {})) {
         if (auto* const notice = std::get_if<AlertNotice>(&one))
             raise_now(std::move(*notice));
@@ -125,11 +127,12 @@ void Alerts::Engine::take_kept(AlertsKept kept) {
     for (Alert& alert : kept.resolved) history.push_back(std::move(alert));
     for (Alert& alert : kept.active) {
         const std::string id = alert.id;
-        if (active.contains(id)) continue; // the same from another process: the newest counts
+        if (active.contains(id)) continue; // the same of several processes that have ended: the newest counts
         ActiveAlert& entry = active[id];
         entry.is_announced = true;
         entry.is_unconfirmed = true;
         entry.alert = std::move(alert);
+        entry.raised_ns = now_ns;
         const auto rule = rules.find(entry.alert.rule);
         if (entry.is_direct()) {
             entry.unconfirmed_until_ns = now_ns + confirm_ms * ns_per_ms;
@@ -159,6 +162,7 @@ void Alerts::Engine::write_now() {
         if (is_writing || writes.is_empty() || host.clock.now_ns() < write_from_ns) return;
         is_writing = true;
         *batch = std::exchange(writes, {});
+        batch->owner = host.owner;
         its_bounds = bounds();
     }
     host.store->write([batch, its_bounds](Database& database) { return write_alerts(database, *batch, its_bounds); },

@@ -59,6 +59,14 @@ void Alerts::Engine::apply_rules() {
     is_suppression_stale = true;
 }
 
+// Whether there are enabled rules that were set at run time, where that is news.
+std::optional<bool> Alerts::Engine::has_rules_to_tell() {
+    if (!std::exchange(is_rules_news, false)) return {};
+    const bool has_rules = std::ranges::any_of(runtime_rules, [](const auto& rule) { return rule.second.enabled; });
+    if (runtime_rules_told == has_rules) return {};
+    return runtime_rules_told = has_rules;
+}
+
 // What stands is looked at anew under the new rule: it is not lost by a change of a threshold, nor told again.
 void Alerts::Engine::replace_rule(RuleState& state, const AlertRule& rule) {
     state.rule = rule;
@@ -85,6 +93,7 @@ Result<void> Alerts::Engine::set_rule(const std::string& name, const AlertRule& 
         return fail(ErrorCode::exhausted, "there are " + std::to_string(rules_max) + " rules, and no more may be added",
                     "/name", "alerts.deleteRule removes one");
     runtime_rules[name] = rule;
+    is_rules_news = true;
     if (host.rule_text && host.store != nullptr) writes.rules[name] = host.rule_text(rule);
     apply_rules();
     finish(lock);
@@ -127,6 +136,7 @@ Result<void> Alerts::delete_rule(const std::string& name) {
         return fail(ErrorCode::failed_precondition,
                     "the rule \"" + name + "\" is built in or stands in the configuration", "/name",
                     "alerts.setRule with enabled = false turns it off");
+    engine_->is_rules_news = true;
     if (engine_->host.store != nullptr) engine_->writes.rules[name] = std::nullopt;
     engine_->apply_rules();
     engine_->finish(lock);

@@ -4,68 +4,28 @@
 #include "modules/alerts/alert_store.h"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 
 namespace pillion {
 
-const char* const alerts_schema =
-    "CREATE TABLE alert (id TEXT NOT NULL, raised_ms INTEGER NOT NULL, rule TEXT NOT NULL, metric TEXT NOT NULL,"
-    " unit TEXT NOT NULL, labels TEXT NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, worst INTEGER NOT NULL,"
-    " title TEXT NOT NULL, detail TEXT NOT NULL, advice TEXT NOT NULL, value REAL, threshold REAL,"
-    " changed_ms INTEGER NOT NULL, resolved_ms INTEGER, ending INTEGER, occurrences INTEGER NOT NULL,"
-    " flapping INTEGER NOT NULL, members INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_comment TEXT,"
-    " acknowledged_ms INTEGER, PRIMARY KEY (id, raised_ms)) WITHOUT ROWID;"
-    "CREATE INDEX alert_resolved ON alert (resolved_ms);"
-    "CREATE TABLE alert_silence (id TEXT PRIMARY KEY, rule TEXT NOT NULL, labels TEXT NOT NULL,"
-    " created_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL)"
-    " WITHOUT ROWID;"
-    "CREATE TABLE alert_rule (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID";
+std::vector<const char*> alerts_schema() {
+    return {
+        "CREATE TABLE alert (id TEXT NOT NULL, raised_ms INTEGER NOT NULL, rule TEXT NOT NULL, metric TEXT NOT NULL,"
+        " unit TEXT NOT NULL, labels TEXT NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, worst INTEGER NOT "
+        "NULL,"
+        " title TEXT NOT NULL, detail TEXT NOT NULL, advice TEXT NOT NULL, value REAL, threshold REAL,"
+        " changed_ms INTEGER NOT NULL, resolved_ms INTEGER, ending INTEGER, occurrences INTEGER NOT NULL,"
+        " flapping INTEGER NOT NULL, members INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_comment TEXT,"
+        " acknowledged_ms INTEGER, PRIMARY KEY (id, raised_ms)) WITHOUT ROWID;"
+        "CREATE INDEX alert_resolved ON alert (resolved_ms);"
+        "CREATE TABLE alert_silence (id TEXT PRIMARY KEY, rule TEXT NOT NULL, labels TEXT NOT NULL,"
+        " created_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL)"
+        " WITHOUT ROWID;"
+        "CREATE TABLE alert_rule (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+        "ALTER TABLE alert ADD COLUMN owner TEXT NOT NULL DEFAULT ''"};
+}
 
 namespace {
-
-// Lengths and texts in turn.
-std::string text_of(const SeriesLabels& labels) {
-    std::string text;
-    for (const auto& [name, value] : labels)
-        text += std::to_string(name.size()) + ':' + name + std::to_string(value.size()) + ':' + value;
-    return text;
-}
-
-std::optional<std::string> take_part(std::string_view& text) {
-    std::size_t size = 0;
-    const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), size);
-    if (trouble != std::errc{} || end == text.data() + text.size() || *end != ':') return {};
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
-    if (size > text.size()) return {};
-    std::string part(text.substr(0, size));
-    text.remove_prefix(size);
-    return part;
-}
-
-std::optional<SeriesLabels> read_labels(std::string_view text) {
-    SeriesLabels labels;
-    while (!text.empty()) {
-        auto name = take_part(text), value = take_part(text);
-        if (!name || !value) return {};
-        labels.emplace(std::move(*name), std::move(*value));
-    }
-    return labels;
-}
-
-void bind_number(Statement& statement, int parameter, const std::optional<double>& value) {
-    if (value)
-        statement.bind(parameter, *value);
-    else
-        statement.bind_null(parameter);
-}
-
-void bind_integer(Statement& statement, int parameter, const std::optional<std::int64_t>& value) {
-    if (value)
-        statement.bind(parameter, *value);
-    else
-        statement.bind_null(parameter);
-}
 
 template <class Enum>
 std::int64_t as_integer(Enum value) {
@@ -78,22 +38,20 @@ std::optional<Enum> enum_of(std::int64_t value, Enum last) {
     return static_cast<Enum>(value);
 }
 
-Result<void> write_alert(Database& database, const Alert& alert) {
+Result<void> write_alert(Database& database, const Alert& alert, const std::string& owner) {
     Statement& put = *PILLION_TRY(database.prepared(
         "INSERT OR REPLACE INTO alert (id, raised_ms, rule, metric, unit, labels, state, level, worst, title, detail,"
         " advice, changed_ms, occurrences, flapping, members, value, threshold, resolved_ms, ending, acknowledged_by,"
-        " acknowledged_comment, acknowledged_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
-    const std::string labels = text_of(alert.labels);
+        " acknowledged_comment, acknowledged_ms, owner) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+    const std::string labels = series_labels_text(alert.labels);
     using View = std::string_view;
     put.with(View(alert.id), alert.raisedAt, View(alert.rule), View(alert.metric), View(alert.unit), View(labels),
              as_integer(alert.state), as_integer(alert.level), as_integer(alert.worst), View(alert.title),
              View(alert.detail), View(alert.advice), alert.changedAt, alert.occurrences, alert.flapping ? 1 : 0,
-             alert.membersCount);
-    bind_number(put, 17, alert.value);
-    bind_number(put, 18, alert.threshold);
-    bind_integer(put, 19, alert.resolvedAt);
-    bind_integer(put, 20, alert.end ? std::optional(as_integer(*alert.end)) : std::nullopt);
+             alert.membersCount, alert.value, alert.threshold, alert.resolvedAt,
+             alert.end ? std::optional(as_integer(*alert.end)) : std::nullopt);
     for (const int parameter : {21, 22, 23}) put.bind_null(parameter);
+    put.bind(24, View(owner));
     if (alert.acknowledged) {
         put.bind(21, View(alert.acknowledged->by));
         put.bind(22, View(alert.acknowledged->comment));
@@ -103,7 +61,7 @@ Result<void> write_alert(Database& database, const Alert& alert) {
 }
 
 std::optional<Alert> read_alert(const Statement& row) {
-    auto labels = read_labels(row.text(5));
+    auto labels = read_series_labels(row.text(5));
     const auto state = enum_of(row.integer(6), AlertState::resolved);
     const auto level = enum_of(row.integer(7), AlertLevel::critical);
     const auto worst = enum_of(row.integer(8), AlertLevel::critical);
@@ -149,14 +107,27 @@ Result<void> prune(Database& database, const AlertBounds& bounds) {
     return stray.with(2 * bounds.active_max).run();
 }
 
-Result<void> read_rows(Database& database, const char* condition, std::int64_t count_max, std::vector<Alert>& alerts,
-                       std::size_t& unreadable) {
+// The first parameter is another's; owners follow.
+std::string standing(const std::vector<std::string>& others) {
+    std::string condition = "resolved_ms IS NULL";
+    for (std::size_t i = 0; i < others.size(); ++i) condition += " AND owner <> ?" + std::to_string(i + 2);
+    return condition;
+}
+
+void bind_owners(Statement& statement, const std::vector<std::string>& owners) {
+    for (std::size_t i = 0; i < owners.size(); ++i)
+        statement.bind(static_cast<int>(i + 2), std::string_view(owners[i]));
+}
+
+Result<void> read_rows(Database& database, const std::string& condition, std::int64_t count_max,
+                       const std::vector<std::string>& others, std::vector<Alert>& alerts, std::size_t& unreadable) {
     Statement rows = PILLION_TRY(database.prepare(
         std::string("SELECT id, raised_ms, rule, metric, unit, labels, state, level, worst, title, detail, advice,"
                     " changed_ms, occurrences, flapping, members, value, threshold, resolved_ms, ending,"
                     " acknowledged_by, acknowledged_comment, acknowledged_ms FROM alert WHERE ") +
-        condition + " LIMIT ?"));
+        condition + " LIMIT ?1"));
     rows.with(count_max);
+    bind_owners(rows, others);
     while (PILLION_TRY(rows.step())) {
         if (auto alert = read_alert(rows))
             alerts.push_back(std::move(*alert));
@@ -177,7 +148,7 @@ void AlertWrites::add_older(AlertWrites older) {
 Result<void> write_alerts(Database& database, const AlertWrites& writes, const AlertBounds& bounds) {
     bool has_resolved = false;
     for (const auto& [key, alert] : writes.alerts) {
-        PILLION_TRY(write_alert(database, alert));
+        PILLION_TRY(write_alert(database, alert, writes.owner));
         has_resolved = has_resolved || alert.resolvedAt;
     }
     for (const auto& [id, silence] : writes.silences) {
@@ -187,7 +158,7 @@ Result<void> write_alerts(Database& database, const AlertWrites& writes, const A
             continue;
         }
         Statement& put = *PILLION_TRY(database.prepared("INSERT OR REPLACE INTO alert_silence VALUES (?,?,?,?,?,?,?)"));
-        const std::string labels = text_of(silence->labels);
+        const std::string labels = series_labels_text(silence->labels);
         PILLION_TRY(put.with(std::string_view(id), std::string_view(silence->rule), std::string_view(labels),
                              silence->createdAt, silence->until, std::string_view(silence->by),
                              std::string_view(silence->comment))
@@ -205,17 +176,36 @@ Result<void> write_alerts(Database& database, const AlertWrites& writes, const A
     return {};
 }
 
-Result<AlertsKept> read_alerts(Database& database, const AlertBounds& bounds) {
+Result<std::vector<std::string>> find_alert_owners(Database& database, const std::string& own,
+                                                   const std::function<bool(const std::string& owner)>& is_alive) {
+    std::vector<std::string> others;
+    Statement owners =
+        PILLION_TRY(database.prepare("SELECT DISTINCT owner FROM alert WHERE resolved_ms IS NULL AND owner <> ?"));
+    owners.with(std::string_view(own));
+    while (PILLION_TRY(owners.step()))
+        if (std::string owner(owners.text(0)); is_alive && is_alive(owner)) others.push_back(std::move(owner));
+    return others;
+}
+
+Result<void> take_over_alerts(Database& database, const std::string& own, const std::vector<std::string>& others) {
+    Statement take =
+        PILLION_TRY(database.prepare("UPDATE alert SET owner = ?1 WHERE owner <> ?1 AND " + standing(others)));
+    take.with(std::string_view(own));
+    bind_owners(take, others);
+    return take.run();
+}
+
+Result<AlertsKept> read_alerts(Database& database, const AlertBounds& bounds, const std::vector<std::string>& others) {
     AlertsKept kept;
-    PILLION_TRY(read_rows(database, "resolved_ms IS NULL ORDER BY raised_ms DESC", bounds.active_max, kept.active,
-                          kept.unreadable));
-    PILLION_TRY(read_rows(database, "resolved_ms IS NOT NULL ORDER BY resolved_ms DESC", bounds.history_max,
+    PILLION_TRY(read_rows(database, standing(others) + " ORDER BY raised_ms DESC", bounds.active_max, others,
+                          kept.active, kept.unreadable));
+    PILLION_TRY(read_rows(database, "resolved_ms IS NOT NULL ORDER BY resolved_ms DESC", bounds.history_max, {},
                           kept.resolved, kept.unreadable));
     std::ranges::reverse(kept.resolved);
     Statement silences = PILLION_TRY(
         database.prepare("SELECT id, rule, labels, created_ms, until_ms, author, comment FROM alert_silence"));
     while (PILLION_TRY(silences.step())) {
-        auto labels = read_labels(silences.text(2));
+        auto labels = read_series_labels(silences.text(2));
         if (!labels) {
             ++kept.unreadable;
             continue;
@@ -230,6 +220,7 @@ Result<AlertsKept> read_alerts(Database& database, const AlertBounds& bounds) {
     }
     Statement rules = PILLION_TRY(database.prepare("SELECT name, text FROM alert_rule"));
     while (PILLION_TRY(rules.step())) kept.rules.emplace(rules.text(0), rules.text(1));
+    kept.is_read = true;
     return kept;
 }
 
@@ -240,7 +231,7 @@ Result<std::vector<Alert>> read_kept_alerts(Store& store, AlertsOf which) {
         .history_max = defaults.historyMax, .resolved_after_ms = 0, .active_max = defaults.activeMax};
     Result<AlertsKept> read;
     PILLION_TRY(store.read([&](Database& database) -> Result<void> {
-        read = read_alerts(database, bounds);
+        read = read_alerts(database, bounds, {});
         return {};
     }));
     AlertsKept kept = PILLION_TRY(std::move(read));

@@ -125,7 +125,7 @@ void Alerts::Engine::announce() {
         const bool is_suppressed = alert.silencedBy || alert.inhibitedBy;
         const bool was_suppressed = std::exchange(entry.is_suppressed, is_suppressed);
         const bool is_changed = std::exchange(entry.is_changed, false);
-        alert.durationMs = std::max<std::int64_t>(0, host.clock.wall_ms() - alert.raisedAt);
+        alert.durationMs = duration_ms(entry);
         keep(alert);
         if (!entry.is_announced) {
             if (is_suppressed) continue;

@@ -29,7 +29,7 @@ Alerts::Alerts(Host host, const AlertsConfig& config) : engine_(std::make_shared
 
 Alerts::~Alerts() { stop(); }
 
-void Alerts::add_schema(Store& store) { store.add_schema("alerts", {alerts_schema}); }
+void Alerts::add_schema(Store& store) { store.add_schema("alerts", alerts_schema()); }
 
 void Alerts::set_sampled(bool is_sampled) {
     std::unique_lock lock(engine_->mutex);
@@ -75,12 +75,11 @@ void Alerts::load() { engine_->load(); }
 std::vector<Alert> Alerts::list(AlertsOf which) {
     load();
     const std::lock_guard lock(engine_->mutex);
-    const std::int64_t now_ms = engine_->host.clock.wall_ms();
     std::vector<Alert> alerts;
     if (which != AlertsOf::resolved) {
         for (const auto& [id, entry] : engine_->active) {
             Alert& alert = alerts.emplace_back(entry.alert);
-            alert.durationMs = std::max<std::int64_t>(0, now_ms - alert.raisedAt);
+            alert.durationMs = engine_->duration_ms(entry);
         }
         sort_active(alerts);
     }
@@ -164,11 +163,13 @@ void Alerts::Engine::finish(std::unique_lock<std::mutex>& lock) {
     arm();
     if (is_publishing) return;
     is_publishing = true;
-    while (!events.empty() && !is_stopped) {
+    while ((!events.empty() || is_rules_news) && !is_stopped) {
+        const auto has_rules = has_rules_to_tell();
         const auto batch = std::exchange(events, {});
         lock.unlock();
         if (host.publish)
             for (const auto& [change, alert] : batch) host.publish(change, alert);
+        if (has_rules && host.on_runtime_rules) host.on_runtime_rules(*has_rules);
         lock.lock();
     }
     is_publishing = false;

@@ -11,8 +11,8 @@
 // With nothing raised, asked or sampled it has set no timer and opened no file. What is raised and what was resolved is
 // kept in the store given and read back at the first use. Alerts of rules that were raised when Pillion ended are
 // looked at again, and resolve after `for` and hold unless the rule holds; direct ones resolve unless they are raised
-// again within `confirm_ms`. Two sidecars on one data directory share the history: each takes over at its start what
-// stands there as raised.
+// again within `confirm_ms`. Two sidecars on one data directory share the history: what stands there as raised is taken
+// over at the start only where the process that raised it has ended.
 #pragma once
 
 #include "ipc/base/clock.h"
@@ -168,6 +168,11 @@ class Alerts {
         // How rules set at run time are kept: alert_rule_text and read_alert_rule of alerts_rpc.h. Empty: they are not.
         std::function<std::string(const AlertRule&)> rule_text{};
         std::function<Result<AlertRule>(std::string_view text)> read_rule{};
+        // This process among all that ever use the store, and whether another one still runs. Empty: it does not.
+        std::string owner = "1";
+        std::function<bool(const std::string& owner)> is_alive{};
+        // Hears whether there is an enabled rule that was set at run time, when that was read, and after each change.
+        std::function<void(bool has_rules)> on_runtime_rules{};
     };
     explicit Alerts(Host host, const AlertsConfig& config = {});
     ~Alerts();

@@ -34,7 +34,8 @@ PILLION_WIRE(MetricsRuntime, PILLION_FIELD(uptimeMs, "How long Pillion has been 
              PILLION_FIELD(backgroundTasks, "What runs in the background now."))
 
 PILLION_WIRE(MetricsResources, PILLION_FIELD(allocatedBytes, "Memory of Pillion, its shell and its children."),
-             PILLION_FIELD(cpuPercent, "CPU use of all of them, in percent of one core."),
+             PILLION_FIELD(cpuPercent,
+                           "CPU use of all of them, in percent of one core; absent until they were looked at twice."),
              PILLION_FIELD(diskReadBytes, "Bytes they read from disks since they started."),
              PILLION_FIELD(diskWrittenBytes, "Bytes written to disks."),
              PILLION_FIELD(networkReceivedBytes, "Bytes that came over the network of the machine."),
@@ -92,7 +93,7 @@ PILLION_WIRE(MetricsSnapshot, PILLION_FIELD(at, "When it was taken, in milliseco
              PILLION_FIELD(poolsBytes, "Memory all pools hold."),
              PILLION_FIELD(counters, "Every counter of the process by its name."),
              PILLION_FIELD(resources,
-                           "What Pillion and its children take of the machine; absent while nobody monitors."),
+                           "What Pillion and its children take of the machine. The first snapshot begins to watch."),
              PILLION_FIELD(cache, "The cache of the app's values."),
              PILLION_FIELD(lazyLoading, "Components that are loaded when needed."),
              PILLION_FIELD(background, "Work in the background."))

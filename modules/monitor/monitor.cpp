@@ -146,6 +146,24 @@ void Monitor::sample_soon(SampleListener hear) {
     if (fresh) hear(*fresh);
 }
 
+void Monitor::first_sample_soon(SampleListener hear) {
+    std::shared_ptr<const MonitorSample> latest;
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return;
+        latest = latest_;
+        if (!latest) {
+            waiting_for_first_.push_back(std::move(hear));
+            if (waiting_for_first_.size() == 1) schedule(0, &Monitor::read_at_once);
+        }
+    }
+    if (latest) hear(*latest);
+}
+
+void Monitor::read_at_once() {
+    if (!latest()) read();
+}
+
 // One reading is enough where an earlier one can be compared with.
 void Monitor::read_first() {
     const std::int64_t now_ns = host_.clock.now_ns();
@@ -185,12 +203,15 @@ void Monitor::read() {
     sample.readingMs = static_cast<double>(host_.platform->thread_cpu_ns() - began_ns) / 1e6;
     if (host_.sink) writer_.write(measure, host_.sink);
     const auto latest = std::make_shared<const MonitorSample>(std::move(sample));
+    std::vector<SampleListener> waiting;
     {
         const std::lock_guard lock(mutex_);
+        waiting = std::exchange(waiting_for_first_, {});
         latest_ = latest;
         latest_at_ns_ = now_ns;
         ++samples_;
     }
+    for (const SampleListener& hear : waiting) hear(*latest);
     if (host_.publish) host_.publish(*latest);
     cost_from_ns_ = now_ns;
     cost_ns_ = std::max<std::int64_t>(host_.platform->thread_cpu_ns() - began_ns, 0);
@@ -229,6 +250,7 @@ void Monitor::close() {
         if (timer_) host_.timers.cancel(*timer_);
         timer_.reset();
         waiting_.clear();
+        waiting_for_first_.clear();
     }
     const std::lock_guard lock(gate_->mutex);
     gate_->monitor = nullptr;

@@ -92,6 +92,9 @@ class Monitor {
     // Calls `hear` with a sample that is fresh and, unless the machine slept, has rates: at once where there is one,
     // otherwise on the timers' thread or that of `run`.
     void sample_soon(SampleListener hear);
+    // Calls `hear` with the latest sample, at once; where there is none, with the first, which has no rates, as soon as
+    // it is read.
+    void first_sample_soon(SampleListener hear);
     // Of the latest sample, if it is no older than `stale_ms`.
     std::optional<MonitorConditions> find_conditions() const;
     // Walks some dozens of small files.
@@ -118,6 +121,7 @@ class Monitor {
     MonitorStatus make_status() const;
     void tick();
     // Of sample_soon(), one after the other.
+    void read_at_once();
     void read_first();
     void read_second();
     void read();
@@ -145,6 +149,7 @@ class Monitor {
     std::set<std::string, std::less<>> wanted_by_;
     std::optional<TimerId> timer_;
     std::vector<SampleListener> waiting_;
+    std::vector<SampleListener> waiting_for_first_;
     std::shared_ptr<const MonitorSample> latest_;
     std::int64_t latest_at_ns_ = 0;
     std::int64_t samples_ = 0;

@@ -34,6 +34,7 @@ class LinuxMonitorPlatform final : public MonitorPlatform {
         std::int64_t started_ms = 0;
         std::string command{}; // as /proc/PID/stat has it; changes with an exec
         std::string name{};
+        std::optional<std::string> mark{}; // once it was looked for
         std::vector<std::int64_t> children{};
         std::int64_t walked = 0;  // the reading in which the children of all threads were asked for
         std::int64_t counted = 0; // the same of descriptors, where they must be listed
@@ -44,6 +45,7 @@ class LinuxMonitorPlatform final : public MonitorPlatform {
 
     Seen* read_process(std::int64_t pid, ProcessReading& process);
     void read_name(std::int64_t pid, std::string_view command, Seen& seen);
+    std::string read_mark(std::int64_t pid);
     void read_counters(ProcessReading& process, Seen& seen, Gaps& gaps);
     void read_shell(std::int64_t pid, TreeReading& tree, Gaps& gaps);
     void read_descriptors(ProcessReading& process, Seen& seen, Gaps& gaps);

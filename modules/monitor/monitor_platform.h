@@ -25,6 +25,7 @@ struct ProcessReading {
     MonitorRole role = MonitorRole::child;
     MonitorState state = MonitorState::other;
     std::string name{};
+    std::string mark{}; // of a child of this process: the value of the variable that options name; empty if unknown
     std::int64_t cpu_ns = 0;
     std::int64_t reaped_cpu_ns = 0; // of children that ended and were waited for, with theirs
     std::uint64_t resident_bytes = 0;
@@ -123,6 +124,7 @@ class MonitorPlatform {
 struct MonitorPlatformOptions {
     std::string root{};                 // where the system's files stand; empty: the real ones
     std::int64_t pid = 0;               // of this process; 0: the real one
+    std::string mark_variable{};        // which children inherit from the one they descend from; empty: none
     std::vector<std::string> folders{}; // beside / and the home folder, those whose file systems matter
     // A variable of the environment, and total and available bytes of the file system at a path; empty: the real ones.
     std::function<std::optional<std::string>(const std::string& name)> variable{};

@@ -141,6 +141,10 @@ TreeReading LinuxMonitorPlatform::read_tree() {
             known.insert(process.parent);
         } else if (process.parent != parent)
             continue;
+        if (parent == self && !options_.mark_variable.empty()) {
+            if (!seen->mark) seen->mark = read_mark(pid);
+            process.mark = *seen->mark;
+        }
         read_counters(process, *seen, gaps);
         for (const std::int64_t child : children(process, *seen))
             if (known.insert(child).second) found.push_back({child, pid});
@@ -190,11 +194,24 @@ LinuxMonitorPlatform::Seen* LinuxMonitorPlatform::read_process(std::int64_t pid,
 
 void LinuxMonitorPlatform::read_name(std::int64_t pid, std::string_view command, Seen& seen) {
     constexpr std::string_view deleted = " (deleted)";
+    seen.mark.reset();
     seen.command = command; // before the buffer that it points into is used again
     std::string executable = files_.find_link(process_path(pid, "/exe")).value_or("");
     if (executable.ends_with(deleted)) executable.resize(executable.size() - deleted.size());
     seen.name = executable.substr(executable.rfind('/') + 1);
     if (seen.name.empty()) seen.name = seen.command;
+}
+
+// As the process was started with it.
+std::string LinuxMonitorPlatform::read_mark(std::int64_t pid) {
+    std::string_view rest = files_.find(process_path(pid, "/environ")).value_or("");
+    while (!rest.empty()) {
+        const std::string_view entry = rest.substr(0, rest.find('\0'));
+        rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
+        if (entry.starts_with(options_.mark_variable) && entry.substr(options_.mark_variable.size()).starts_with('='))
+            return std::string(entry.substr(options_.mark_variable.size() + 1));
+    }
+    return {};
 }
 
 // A process that ends between two files leaves them absent, which is no gap.

@@ -217,6 +217,8 @@ void LinuxMonitorPlatform::read_disks(MachineReading& machine) {
                                  .written_bytes = fields[6] * sector_bytes,
                                  .busy_ms = fields[9]});
     }
+    if (machine.disks.empty() && !files_.exists("/sys/block"))
+        machine.gaps.push_back({"system.disk.io", "without /sys/block disks cannot be told from their partitions"});
 }
 
 void LinuxMonitorPlatform::read_networks(MachineReading& machine) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace pillion {
 
@@ -53,7 +54,8 @@ void add(MonitorTotals& totals, const MonitorProcess& process) {
     add(totals.writtenBytesPerSecond, process.writtenBytesPerSecond);
 }
 
-MonitorProcess describe(const ProcessReading& reading, const MonitorMemory::Known* known, std::int64_t now_ns) {
+MonitorProcess describe(const ProcessReading& reading, const std::optional<MonitorMemory::Known>& known,
+                        std::int64_t now_ns) {
     MonitorProcess process{.pid = reading.pid,
                            .parentPid = reading.parent,
                            .role = reading.role,
@@ -66,7 +68,7 @@ MonitorProcess describe(const ProcessReading& reading, const MonitorMemory::Know
                            .descriptors = reading.descriptors,
                            .readBytes = reading.read_bytes,
                            .writtenBytes = reading.written_bytes};
-    if (known != nullptr) {
+    if (known) {
         process.proportionalBytes = known->memory.proportional_bytes;
         process.privateBytes = known->memory.private_bytes;
         process.swappedBytes = known->memory.swapped_bytes;
@@ -116,43 +118,63 @@ MonitorMeasure MonitorRates::next(const MonitorReadings& readings, const Compone
     return measure;
 }
 
+// A process whose parent ended has become a child of ours: it still belongs to where it was, or to what was started
+// with the same mark.
+std::string MonitorRates::component(const ProcessReading& reading, const Process* before,
+                                    const ComponentOf& component_of) {
+    if (reading.role != MonitorRole::child) return {};
+    if (component_of)
+        if (std::string named = component_of(reading.pid); !named.empty()) {
+            if (!reading.mark.empty()) marked_[reading.mark] = named;
+            return named;
+        }
+    if (const auto parent = processes_.find(reading.parent);
+        parent != processes_.end() && !parent->second.component.empty())
+        return parent->second.component;
+    if (before != nullptr && !before->component.empty()) return before->component;
+    const auto marked = reading.mark.empty() ? marked_.end() : marked_.find(reading.mark);
+    return marked == marked_.end() ? std::string() : marked->second;
+}
+
 void MonitorRates::measure_processes(const MonitorReadings& readings, const ComponentOf& component_of,
                                      MonitorMeasure& measure) {
     MonitorSample& sample = measure.sample;
     const auto cores = static_cast<double>(std::max<std::int64_t>(sample.system.cores, 1));
     Processes before = std::move(processes_);
     processes_.clear();
-    std::unordered_map<std::int64_t, std::string> components;
-    std::int64_t living_ns = 0, whole_ns = 0;
+    TreeTime tree;
+    ComponentTimes components;
+    std::set<std::string_view> marks;
     for (const ProcessReading& reading : readings.tree.processes) {
+        const auto found = before.find(reading.pid);
+        const bool is_known = found != before.end() && found->second.started_ns == reading.started_ns;
         Process now{reading.started_ns,
                     reading.role,
                     reading.cpu_ns,
                     reading.reaped_cpu_ns,
                     reading.read_bytes.value_or(0),
-                    reading.written_bytes.value_or(0)};
-        const auto found = before.find(reading.pid);
-        const bool is_known = found != before.end() && found->second.started_ns == reading.started_ns;
+                    reading.written_bytes.value_or(0),
+                    component(reading, is_known ? &found->second : nullptr, component_of)};
         const double age_s = static_cast<double>(readings.tree.boot_ns - reading.started_ns) / 1e9;
         const bool is_young = !is_known && span_s_ > 0 && age_s <= span_s_ + 0.1;
         const Process then = is_known ? found->second : is_young ? Process{} : now;
         const ProcessRise rise{.cpu_ns = rise_of(now.cpu_ns, then.cpu_ns),
                                .read_bytes = rise_of(now.read_bytes, then.read_bytes),
                                .written_bytes = rise_of(now.written_bytes, then.written_bytes)};
-        living_ns += rise.cpu_ns;
-        whole_ns += reading.role == MonitorRole::shell
-                        ? rise.cpu_ns
-                        : now.cpu_ns + now.reaped_cpu_ns - then.cpu_ns - then.reaped_cpu_ns;
+        const std::int64_t whole_ns = reading.role == MonitorRole::shell
+                                          ? rise.cpu_ns
+                                          : now.cpu_ns + now.reaped_cpu_ns - then.cpu_ns - then.reaped_cpu_ns;
+        tree.living_ns += rise.cpu_ns;
+        tree.whole_ns += whole_ns;
+        if (!now.component.empty()) {
+            components[now.component].living_ns += rise.cpu_ns;
+            components[now.component].whole_ns += whole_ns;
+        }
         if (is_known) before.erase(found);
+        if (!reading.mark.empty()) marks.insert(reading.mark);
 
         MonitorProcess process = describe(reading, readings.memory.find(reading), readings.now_ns);
-        if (reading.role == MonitorRole::child) {
-            std::string component = component_of ? component_of(reading.pid) : std::string();
-            if (component.empty())
-                if (const auto parent = components.find(reading.parent); parent != components.end())
-                    component = parent->second;
-            if (!component.empty()) process.component = components[reading.pid] = std::move(component);
-        }
+        if (!now.component.empty()) process.component = now.component;
         if (span_s_ > 0 && (is_known || is_young)) {
             process.cpuPercent = std::min(static_cast<double>(rise.cpu_ns) / 1e7 / span_s_, 100 * cores);
             process.cpuMachinePercent = *process.cpuPercent / cores;
@@ -160,27 +182,38 @@ void MonitorRates::measure_processes(const MonitorReadings& readings, const Comp
             if (reading.written_bytes)
                 process.writtenBytesPerSecond = static_cast<double>(rise.written_bytes) / span_s_;
         }
-        processes_[reading.pid] = now;
+        processes_[reading.pid] = std::move(now);
         measure.rises.push_back(rise);
         sample.processes.push_back(std::move(process));
     }
-    for (const auto& [pid, gone] : before)
-        if (gone.role != MonitorRole::shell) whole_ns -= gone.cpu_ns + gone.reaped_cpu_ns;
-    add_totals(static_cast<double>(std::max(living_ns, whole_ns)), sample);
+    for (const auto& [pid, gone] : before) {
+        if (gone.role == MonitorRole::shell) continue;
+        tree.whole_ns -= gone.cpu_ns + gone.reaped_cpu_ns;
+        if (const auto at = components.find(gone.component); at != components.end())
+            at->second.whole_ns -= gone.cpu_ns + gone.reaped_cpu_ns;
+    }
+    std::erase_if(marked_, [&marks](const auto& marked) { return !marks.contains(marked.first); });
+    add_totals(tree, components, sample);
 }
 
-void MonitorRates::add_totals(double tree_cpu_ns, MonitorSample& sample) const {
-    const auto cores = static_cast<double>(std::max<std::int64_t>(sample.system.cores, 1));
-    std::map<std::string_view, MonitorTotals> components;
+void MonitorRates::set_time(const TreeTime& time, MonitorTotals& totals, std::int64_t cores) const {
+    totals.cpuPercent = std::min(time.ns() / 1e7 / span_s_, 100 * static_cast<double>(cores));
+    totals.cpuMachinePercent = *totals.cpuPercent / static_cast<double>(cores);
+}
+
+void MonitorRates::add_totals(const TreeTime& tree, const ComponentTimes& components, MonitorSample& sample) const {
+    const std::int64_t cores = std::max<std::int64_t>(sample.system.cores, 1);
+    std::map<std::string_view, MonitorTotals> totals;
     for (const MonitorProcess& process : sample.processes) {
         add(sample.total, process);
-        if (process.component) add(components[*process.component], process);
+        if (process.component) add(totals[*process.component], process);
     }
-    for (const auto& [name, totals] : components) sample.components.push_back({std::string(name), totals});
-    if (span_s_ > 0 && !sample.processes.empty()) {
-        sample.total.cpuPercent = std::min(tree_cpu_ns / 1e7 / span_s_, 100 * cores);
-        sample.total.cpuMachinePercent = *sample.total.cpuPercent / cores;
+    for (auto& [name, total] : totals) {
+        const auto time = components.find(name);
+        if (total.cpuPercent && time != components.end()) set_time(time->second, total, cores);
+        sample.components.push_back({std::string(name), total});
     }
+    if (span_s_ > 0 && !sample.processes.empty()) set_time(tree, sample.total, cores);
     if (sample.system.cpuPercent)
         sample.background.othersCpuPercent =
             std::max(*sample.system.cpuPercent - sample.total.cpuMachinePercent.value_or(0), 0.0);

@@ -6,6 +6,7 @@
 #include "modules/monitor/monitor_platform.h"
 #include "modules/monitor/monitor_sample.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -60,6 +61,7 @@ class MonitorRates {
         std::int64_t reaped_cpu_ns = 0;
         std::uint64_t read_bytes = 0;
         std::uint64_t written_bytes = 0;
+        std::string component{};
     };
     using Processes = std::unordered_map<std::int64_t, Process>;
     struct Cgroup {
@@ -69,7 +71,15 @@ class MonitorRates {
     };
 
     void measure_processes(const MonitorReadings& readings, const ComponentOf& component_of, MonitorMeasure& measure);
-    void add_totals(double tree_cpu_ns, MonitorSample& sample) const;
+    // Processor time of some processes and of those below them that ended, each counted once.
+    struct TreeTime {
+        std::int64_t living_ns = 0, whole_ns = 0;
+        double ns() const { return static_cast<double>(std::max(living_ns, whole_ns)); }
+    };
+    using ComponentTimes = std::map<std::string, TreeTime, std::less<>>;
+    std::string component(const ProcessReading& reading, const Process* before, const ComponentOf& component_of);
+    void add_totals(const TreeTime& tree, const ComponentTimes& components, MonitorSample& sample) const;
+    void set_time(const TreeTime& time, MonitorTotals& totals, std::int64_t cores) const;
     void measure_machine(const MonitorReadings& readings, MonitorMeasure& measure);
     void measure_devices(const MonitorReadings& readings, MonitorMeasure& measure);
     void measure_cgroup(const MonitorReadings& readings, MonitorSample& sample);
@@ -77,6 +87,7 @@ class MonitorRates {
     std::optional<std::int64_t> read_ns_;
     double span_s_ = 0; // between the readings that are compared; 0: they cannot be
     Processes processes_;
+    std::map<std::string, std::string> marked_; // components by the mark of their processes
     MachineReading machine_;
     std::optional<Cgroup> cgroup_;
 };

@@ -39,8 +39,10 @@ PILLION_WIRE(
                   "Memory with shared pages divided among their users (PSS); absent where not permitted."),
     PILLION_FIELD(privateBytes, "Memory that no other process has; where its maps are refused, memory of no file."),
     PILLION_FIELD(swappedBytes, "Memory that is swapped out."),
-    PILLION_FIELD(memoryAgeMs,
-                  "How old these three are, in milliseconds: they are dear to read, so they are not read each time."),
+    PILLION_FIELD(
+        memoryAgeMs,
+        "How old these three are, in milliseconds: they are dear to read, so they are not read each time. What "
+        "the resident memory has moved by since is added."),
     PILLION_FIELD(threads, "Its threads."), PILLION_FIELD(descriptors, "Its open descriptors."),
     PILLION_FIELD(readBytes, "Bytes it read from disks since it started."),
     PILLION_FIELD(writtenBytes, "Bytes it wrote to disks since it started."),

@@ -6,52 +6,49 @@ namespace pillion {
 
 namespace {
 
-using enum MonitorSeriesKind;
+using enum SeriesKind;
 
-constexpr std::string_view of_process =
-    "role (self, shell, child), process (its executable), component (where it has one)";
-
-constexpr MonitorSeries cpu_time{"process.cpu.time", "Processor time used.", "s", of_process, counter};
-constexpr MonitorSeries cpu_utilization{"process.cpu.utilization", "Processor time used per second; 1 is one core.",
-                                        "1", of_process, gauge};
-constexpr MonitorSeries memory_usage{"process.memory.usage", "Resident memory.", "By", of_process, gauge};
-constexpr MonitorSeries memory_private{"process.memory.private", "Memory that no other process has.", "By", of_process,
-                                       gauge};
-constexpr MonitorSeries memory_proportional{
-    "process.memory.proportional", "Memory, with shared pages divided among their users.", "By", of_process, gauge};
-constexpr MonitorSeries thread_count{"process.thread.count", "Threads.", "{thread}", of_process, gauge};
-constexpr MonitorSeries descriptor_count{"process.open_file_descriptor.count", "Open descriptors.", "{file_descriptor}",
-                                         of_process, gauge};
-constexpr MonitorSeries process_disk_io{"process.disk.io", "Bytes read from and written to disks.", "By",
-                                        "role, process, component as the others; direction (read, write)", counter};
-constexpr MonitorSeries tree_memory{"pillion.tree.memory",
-                                    "Memory of Pillion, its shell and all children, shared pages counted once.", "By",
-                                    "", gauge};
-constexpr MonitorSeries tree_cpu{"pillion.tree.cpu.utilization",
-                                 "Processor time of the tree per second; 1 is one core.", "1", "", gauge};
-constexpr MonitorSeries tree_processes{"pillion.tree.processes", "Processes of the tree.", "{process}", "", gauge};
-constexpr MonitorSeries system_cpu{
+// Labels of those of processes: role (self, shell, child), process (its executable), component (where it has one).
+constexpr SeriesSpec cpu_time{"process.cpu.time", "Processor time used.", "s", counter};
+constexpr SeriesSpec cpu_utilization{"process.cpu.utilization", "Processor time used per second; 1 is one core.", "1",
+                                     gauge};
+constexpr SeriesSpec memory_usage{"process.memory.usage", "Resident memory.", "By", gauge};
+constexpr SeriesSpec memory_private{"process.memory.private", "Memory that no other process has.", "By", gauge};
+constexpr SeriesSpec memory_proportional{"process.memory.proportional",
+                                         "Memory, with shared pages divided among their users.", "By", gauge};
+constexpr SeriesSpec thread_count{"process.thread.count", "Threads.", "{thread}", gauge};
+constexpr SeriesSpec descriptor_count{"process.open_file_descriptor.count", "Open descriptors.", "{file_descriptor}",
+                                      gauge};
+// Labels: role, process, component as the others; direction (read, write).
+constexpr SeriesSpec process_disk_io{"process.disk.io", "Bytes read from and written to disks.", "By", counter};
+constexpr SeriesSpec tree_memory{
+    "pillion.tree.memory", "Memory of Pillion, its shell and all children, shared pages counted once.", "By", gauge};
+constexpr SeriesSpec tree_cpu{"pillion.tree.cpu.utilization", "Processor time of the tree per second; 1 is one core.",
+                              "1", gauge};
+constexpr SeriesSpec tree_processes{"pillion.tree.processes", "Processes of the tree.", "{process}", gauge};
+constexpr SeriesSpec system_cpu{
     "system.cpu.utilization",
-    "Share of all cores that is busy; of the control group's quota where that is nearer to its limit.", "1", "", gauge};
-constexpr MonitorSeries system_load{"system.load", "Load of the last minute; 1 is one task per core.", "1", "", gauge};
-constexpr MonitorSeries system_memory{"system.memory.utilization",
-                                      "Share of memory in use; of the control group's limit where that is nearer.", "1",
-                                      "", gauge};
-constexpr MonitorSeries system_memory_available{"system.memory.available", "Memory to be had without swapping.", "By",
-                                                "", gauge};
-constexpr MonitorSeries system_swap{"system.swap.utilization", "Share of swap in use.", "1", "", gauge};
-constexpr MonitorSeries system_pressure{"system.pressure",
-                                        "Share of the last 10 s in which tasks waited for a resource.", "1",
-                                        "resource (cpu, memory, io), kind (some, full)", gauge};
-constexpr MonitorSeries system_filesystem{"system.filesystem.utilization", "Share of a file system in use.", "1",
-                                          "mountpoint", gauge};
-constexpr MonitorSeries system_disk_io{"system.disk.io", "Bytes read from and written to all disks.", "By",
-                                       "direction (read, write)", counter};
-constexpr MonitorSeries system_network_io{"system.network.io", "Bytes of all network interfaces, loopback left out.",
-                                          "By", "direction (receive, transmit)", counter};
-constexpr MonitorSeries battery_charge{"system.battery.charge", "Charge of the battery.", "1", "", gauge};
+    "Share of all cores that is busy; of the control group's quota where that is nearer to its limit.", "1", gauge};
+constexpr SeriesSpec system_load{"system.load", "Load of the last minute; 1 is one task per core.", "1", gauge};
+constexpr SeriesSpec system_memory{"system.memory.utilization",
+                                   "Share of memory in use; of the control group's limit where that is nearer.", "1",
+                                   gauge};
+constexpr SeriesSpec system_memory_available{"system.memory.available", "Memory to be had without swapping.", "By",
+                                             gauge};
+constexpr SeriesSpec system_swap{"system.swap.utilization", "Share of swap in use.", "1", gauge};
+// Labels: resource (cpu, memory, io), kind (some, full).
+constexpr SeriesSpec system_pressure{"system.pressure", "Share of the last 10 s in which tasks waited for a resource.",
+                                     "1", gauge};
+// Labels: mountpoint.
+constexpr SeriesSpec system_filesystem{"system.filesystem.utilization", "Share of a file system in use.", "1", gauge};
+// Labels: direction (read, write).
+constexpr SeriesSpec system_disk_io{"system.disk.io", "Bytes read from and written to all disks.", "By", counter};
+// Labels: direction (receive, transmit).
+constexpr SeriesSpec system_network_io{"system.network.io", "Bytes of all network interfaces, loopback left out.", "By",
+                                       counter};
+constexpr SeriesSpec battery_charge{"system.battery.charge", "Charge of the battery.", "1", gauge};
 
-constexpr MonitorSeries all_series[] = {
+constexpr SeriesSpec all_series[] = {
     cpu_time,       cpu_utilization,  memory_usage,      memory_private, memory_proportional,
     thread_count,   descriptor_count, process_disk_io,   tree_memory,    tree_cpu,
     tree_processes, system_cpu,       system_load,       system_memory,  system_memory_available,
@@ -92,19 +89,19 @@ void add(Sum& sum, const MonitorProcess& process, const ProcessRise& rise) {
     sum.written_rise += static_cast<double>(rise.written_bytes);
 }
 
-MonitorLabels with(MonitorLabels labels, std::string name, std::string value) {
+SeriesLabels with(SeriesLabels labels, std::string name, std::string value) {
     labels.emplace(std::move(name), std::move(value));
     return labels;
 }
 
-void write_if_known(const MonitorSink& sink, const MonitorSeries& series, const MonitorLabels& labels,
+void write_if_known(const MonitorSink& sink, const SeriesSpec& series, const SeriesLabels& labels,
                     const std::optional<double>& value) {
     if (value) sink(series, labels, *value);
 }
 
 } // namespace
 
-std::span<const MonitorSeries> monitor_series() { return all_series; }
+std::span<const SeriesSpec> monitor_series() { return all_series; }
 
 void MonitorSeriesWriter::write(const MonitorMeasure& measure, const MonitorSink& sink) {
     write_processes(measure, sink);
@@ -112,14 +109,14 @@ void MonitorSeriesWriter::write(const MonitorMeasure& measure, const MonitorSink
 }
 
 void MonitorSeriesWriter::write_processes(const MonitorMeasure& measure, const MonitorSink& sink) {
-    std::map<MonitorLabels, Sum> sums;
+    std::map<SeriesLabels, Sum> sums;
     for (std::size_t i = 0; i < measure.sample.processes.size(); ++i) {
         const MonitorProcess& process = measure.sample.processes[i];
-        MonitorLabels labels{{"role", std::string(role_name(process.role))}, {"process", process.name}};
+        SeriesLabels labels{{"role", std::string(role_name(process.role))}, {"process", process.name}};
         if (process.component) labels.emplace("component", *process.component);
         add(sums[std::move(labels)], process, measure.rises[i]);
     }
-    std::map<MonitorLabels, Totals> totals;
+    std::map<SeriesLabels, Totals> totals;
     for (const auto& [labels, sum] : sums) {
         const auto before = totals_.find(labels);
         Totals& total = totals[labels] = before == totals_.end() ? Totals{} : before->second;
@@ -169,7 +166,7 @@ void MonitorSeriesWriter::write_machine(const MonitorMeasure& measure, const Mon
     if (system.swapBytes > 0)
         sink(system_swap, {}, static_cast<double>(system.swapUsedBytes) / static_cast<double>(system.swapBytes));
     for (const MonitorPressure& pressure : system.pressure) {
-        const MonitorLabels labels{{"resource", pressure.resource}};
+        const SeriesLabels labels{{"resource", pressure.resource}};
         sink(system_pressure, with(labels, "kind", "some"), pressure.someAvg10Percent / 100);
         if (pressure.fullAvg10Percent)
             sink(system_pressure, with(labels, "kind", "full"), *pressure.fullAvg10Percent / 100);

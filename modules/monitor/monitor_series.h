@@ -4,32 +4,18 @@
 #pragma once
 
 #include "modules/monitor/monitor_rates.h"
+#include "modules/series/series.h"
 
 #include <functional>
 #include <map>
 #include <span>
-#include <string>
-#include <string_view>
 
 namespace pillion {
 
-enum class MonitorSeriesKind : std::uint8_t {
-    counter, // a sum that only rises, as it stands
-    gauge,
-};
-
-struct MonitorSeries {
-    std::string_view name;
-    std::string_view help;
-    std::string_view unit; // UCUM
-    std::string_view labels;
-    MonitorSeriesKind kind = MonitorSeriesKind::gauge;
-};
 // All there are, for the reference.
-std::span<const MonitorSeries> monitor_series();
+std::span<const SeriesSpec> monitor_series();
 
-using MonitorLabels = std::map<std::string, std::string>;
-using MonitorSink = std::function<void(const MonitorSeries& series, const MonitorLabels& labels, double value)>;
+using MonitorSink = std::function<void(const SeriesSpec& series, const SeriesLabels& labels, double value)>;
 
 class MonitorSeriesWriter {
   public:
@@ -46,7 +32,7 @@ class MonitorSeriesWriter {
     void write_processes(const MonitorMeasure& measure, const MonitorSink& sink);
     void write_machine(const MonitorMeasure& measure, const MonitorSink& sink);
 
-    std::map<MonitorLabels, Totals> totals_;
+    std::map<SeriesLabels, Totals> totals_;
     Totals disks_;
     double received_bytes_ = 0;
     double sent_bytes_ = 0;

@@ -60,6 +60,7 @@ struct MethodTime {
     std::string method;
     std::uint64_t calls = 0;
     double total_ms = 0;
+    double p95_ms = 0;
 };
 
 class Profiler {

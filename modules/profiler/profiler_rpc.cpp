@@ -158,7 +158,8 @@ std::vector<MethodTime> method_times(const MethodTable& table) {
         if (summary.count > 0)
             times.push_back({.method = std::string(method->name),
                              .calls = summary.count,
-                             .total_ms = static_cast<double>(summary.sum) / 1e6});
+                             .total_ms = static_cast<double>(summary.sum) / 1e6,
+                             .p95_ms = static_cast<double>(summary.p95) / 1e6});
     }
     return times;
 }

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 using namespace pillion;
 
@@ -25,18 +26,23 @@ struct Runs {
     std::unique_ptr<Store> store;
     std::unique_ptr<Alerts> alerts;
     std::vector<std::string> events;
+    std::vector<bool> runtime_rules; // as it was told
+    std::set<std::string> living;    // other runs
 
     void begin() {
         store = std::make_unique<Store>(StoreOptions{.path = path}, clock);
         Alerts::add_schema(*store);
-        alerts = std::make_unique<Alerts>(
+        alerts = make(*store, "1");
+    }
+    std::unique_ptr<Alerts> make(Store& its_store, const std::string& owner) {
+        return std::make_unique<Alerts>(
             Alerts::Host{.clock = clock,
                          .timers = timers,
                          .source = [this](const AlertQuery&) -> Result<AlertReading> {
                              if (!has_data) return AlertReading{};
                              return AlertReading{.samples = {{.labels = {{"part", "a:1\n"}}, .value = load}}};
                          },
-                         .store = store.get(),
+                         .store = &its_store,
                          .publish =
                              [this](AlertChange change, const Alert& alert) {
                                  events.push_back((change == AlertChange::raised    ? "raised "
@@ -45,7 +51,10 @@ struct Runs {
                                                   alert.rule);
                              },
                          .rule_text = alert_rule_text,
-                         .read_rule = read_alert_rule},
+                         .read_rule = read_alert_rule,
+                         .owner = owner,
+                         .is_alive = [this](const std::string& other) { return living.contains(other); },
+                         .on_runtime_rules = [this](bool has_rules) { runtime_rules.push_back(has_rules); }},
             config);
     }
     void sample() {
@@ -212,6 +221,65 @@ TEST_CASE("silences and rules set at run time are there at the next start", "[al
     CHECK(it.alerts->rules()[0].origin == AlertRuleOrigin::runtime);
     REQUIRE(it.alerts->silences().size() == 1);
     CHECK(it.alerts->silences()[0].labels == SeriesLabels{{"a", "b"}});
+    it.end();
+}
+
+TEST_CASE("whether there are rules that were set at run time is told when it changes and at the next start",
+          "[alerts]") {
+    Runs it;
+    it.begin();
+    REQUIRE(it.alerts->rules().empty());
+    CHECK(it.runtime_rules == std::vector{false});
+    REQUIRE(it.alerts->set_rule("mine", plain_rule()));
+    REQUIRE(it.alerts->set_rule("other", plain_rule()));
+    CHECK(it.runtime_rules == std::vector{false, true});
+    it.end();
+    it.begin();
+    it.alerts->load();
+    CHECK(it.runtime_rules == std::vector{false, true, true});
+    REQUIRE(it.alerts->delete_rule("other"));
+    REQUIRE(it.alerts->enable_rule("mine", false));
+    CHECK(it.runtime_rules == std::vector{false, true, true, false});
+    it.end();
+}
+
+TEST_CASE("what another living process raised is left to it", "[alerts]") {
+    Runs it;
+    it.config = with(plain_rule());
+    it.load = 80;
+    it.begin();
+    it.sample();
+    it.alerts->raise({.key = "direct", .title = "Direct"});
+    for (int write = 0; write < 2; ++write) { // one may have been under way
+        it.pass(second_ms);
+        REQUIRE(it.store->write_and_wait([](Database&) { return Result<void>{}; }));
+    }
+    REQUIRE(it.alerts->list().size() == 2);
+    it.living = {"1"};
+    it.events.clear();
+    Store other_store({.path = it.path}, it.clock);
+    Alerts::add_schema(other_store);
+    auto other = it.make(other_store, "2");
+    SECTION("while it lives") {
+        CHECK(other->list().empty());
+        it.pass(hour_ms);
+        CHECK(it.events.empty());
+        CHECK(it.alerts->list().size() == 2);
+        CHECK(read_kept_alerts(other_store, AlertsOf::active)->size() == 2); // who asks for all sees all
+    }
+    SECTION("and taken over when it has ended, once") {
+        it.living.clear();
+        CHECK(other->list().size() == 2);
+        it.living = {"2"};
+        Store third_store({.path = it.path}, it.clock);
+        Alerts::add_schema(third_store);
+        auto third = it.make(third_store, "3");
+        CHECK(third->list().empty());
+        third->stop();
+        third_store.stop();
+    }
+    other->stop();
+    other_store.stop();
     it.end();
 }
 

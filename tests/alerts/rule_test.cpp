@@ -324,6 +324,22 @@ TEST_CASE("a clock that jumps back raises and resolves nothing", "[alerts]") {
     CHECK(it.alerts.list().at(0).durationMs >= 0);
 }
 
+TEST_CASE("an alert's duration is right though the clock was set back meanwhile", "[alerts]") {
+    AlertsFixture it({{"busy", plain_rule()}});
+    it.values["load"][{}] = 80;
+    it.alerts.set_sampled(true);
+    it.timers.advance_ms(10 * second_ms);
+    REQUIRE(it.alerts.list().size() == 1);
+    it.clock.jump_wall_ms(-24 * hour_ms);
+    it.timers.advance_ms(5 * minute_ms);
+    CHECK(it.alerts.list()[0].durationMs >= 5 * minute_ms);
+    it.values["load"][{}] = 10;
+    it.timers.advance_ms(5 * minute_ms);
+    REQUIRE(it.alerts.list(AlertsOf::resolved).size() == 1);
+    CHECK(it.alerts.list(AlertsOf::resolved)[0].durationMs >= 5 * minute_ms);
+    CHECK(it.alerts.list(AlertsOf::resolved)[0].durationMs <= 11 * minute_ms);
+}
+
 TEST_CASE("a rule that is set at run time, disabled or deleted takes its alerts along", "[alerts]") {
     AlertsFixture it;
     it.start();

@@ -308,3 +308,14 @@ TEST_CASE("a machine that tells nothing is described with its gaps", "[monitor]"
     CHECK(machine.cores == 0);
     CHECK_FALSE(machine.unavailable.empty());
 }
+
+TEST_CASE("disks that cannot be told from partitions are said to be unseen", "[monitor]") {
+    FakeSystem system;
+    system.write("/proc/diskstats", "   8 0 sda 10 0 100 5 20 0 200 5 0 77 9 0 0 0 0\n");
+    MachineReading machine = system.platform()->read_machine();
+    CHECK(machine.disks.empty());
+    CHECK(has_gap(machine.gaps, "system.disk.io"));
+    system.make_folder("/sys/block");
+    machine = system.platform()->read_machine();
+    CHECK_FALSE(has_gap(machine.gaps, "system.disk.io"));
+}

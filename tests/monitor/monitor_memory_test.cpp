@@ -40,7 +40,7 @@ TEST_CASE("new processes are walked at once, known ones when their figures are o
     CHECK(walker.update(second_ns).empty());
     CHECK(walker.update(8 * second_ns).empty());
     CHECK(walker.update(second_ns) == Pids{1, 2, 3});
-    REQUIRE(walker.memory.find(walker.tree.processes[1]) != nullptr);
+    REQUIRE(walker.memory.find(walker.tree.processes[1]).has_value());
     CHECK(walker.memory.find(walker.tree.processes[1])->memory.private_bytes == 2);
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("where time is short the oldest figures are renewed first, so that non
     REQUIRE(walks.size() == 10);
     const auto by_walks = [](const auto& one, const auto& other) { return one.second < other.second; };
     const auto [fewest, most] = std::minmax_element(walks.begin(), walks.end(), by_walks);
-    CHECK(most->second - fewest->second <= 1);
+    CHECK(most->second - fewest->second <= 2);
 }
 
 TEST_CASE("a storm of new processes leaves a bounded debt", "[monitor]") {
@@ -98,7 +98,7 @@ TEST_CASE("a process that refuses is told, and asked again as any other", "[moni
     Walker walker(2);
     walker.platform.memory[2] = {.memory{}, .why = "not permitted"};
     walker.update();
-    CHECK(walker.memory.find(walker.tree.processes[1]) == nullptr);
+    CHECK_FALSE(walker.memory.find(walker.tree.processes[1]));
     CHECK(walker.memory.gaps() == std::vector<MonitorGap>{{"process.memory.proportional", "not permitted", 1}});
     CHECK(walker.update(5 * second_ns).empty());
     CHECK(walker.update(5 * second_ns) == Pids{1, 2});
@@ -109,7 +109,7 @@ TEST_CASE("a process whose maps are refused but whose pages are counted is a gap
     walker.platform.memory[1] = {.memory = MappedMemory{.private_bytes = 50}, .why = "not permitted"};
     walker.update();
     CHECK(walker.memory.gaps().size() == 1);
-    REQUIRE(walker.memory.find(walker.tree.processes[0]) != nullptr);
+    REQUIRE(walker.memory.find(walker.tree.processes[0]).has_value());
     CHECK(walker.memory.find(walker.tree.processes[0])->memory.private_bytes == 50);
     CHECK_FALSE(walker.memory.find(walker.tree.processes[0])->memory.proportional_bytes);
 }
@@ -118,19 +118,19 @@ TEST_CASE("a process that ended is forgotten, and one with its pid begins anew",
     Walker walker(2);
     walker.update();
     walker.tree.processes[0].started_ns = 77;
-    CHECK(walker.memory.find(walker.tree.processes[0]) == nullptr);
+    CHECK_FALSE(walker.memory.find(walker.tree.processes[0]));
     CHECK(walker.update(second_ns) == Pids{1});
     walker.tree.processes.erase(walker.tree.processes.begin());
     walker.update(second_ns);
     walker.tree.processes.insert(walker.tree.processes.begin(), {.pid = 1, .started_ns = 77});
-    CHECK(walker.memory.find(walker.tree.processes[0]) == nullptr);
+    CHECK_FALSE(walker.memory.find(walker.tree.processes[0]));
 }
 
 TEST_CASE("a process that ends while it is walked is no gap", "[monitor]") {
     Walker walker(1);
     walker.platform.memory[1] = {};
     walker.update();
-    CHECK(walker.memory.find(walker.tree.processes[0]) == nullptr);
+    CHECK_FALSE(walker.memory.find(walker.tree.processes[0]));
     CHECK(walker.memory.gaps().empty());
 }
 
@@ -138,6 +138,45 @@ TEST_CASE("a zombie is not walked: it has no memory", "[monitor]") {
     Walker walker(1);
     walker.tree.processes[0].state = MonitorState::zombie;
     CHECK(walker.update().empty());
-    REQUIRE(walker.memory.find(walker.tree.processes[0]) != nullptr);
+    REQUIRE(walker.memory.find(walker.tree.processes[0]).has_value());
     CHECK(walker.memory.find(walker.tree.processes[0])->memory.private_bytes == 0);
+}
+
+TEST_CASE("until it is walked anew, memory is carried on by what the resident size moved by", "[monitor]") {
+    Walker walker(1);
+    ProcessReading& process = walker.tree.processes[0];
+    process.resident_bytes = 4 << 20;
+    walker.platform.memory[1] = {.memory = MappedMemory{.proportional_bytes = 1 << 20, .private_bytes = 200}};
+    walker.update();
+    process.resident_bytes = 100 << 20;
+    walker.update(second_ns / 2);
+    auto known = walker.memory.find(process);
+    REQUIRE(known);
+    CHECK(known->memory.private_bytes == (96 << 20) + 200);
+    CHECK(known->memory.proportional_bytes == std::uint64_t{97 << 20});
+    process.resident_bytes = 2 << 20;
+    known = walker.memory.find(process);
+    CHECK(known->memory.private_bytes == 0);
+    CHECK(known->memory.proportional_bytes == 0U);
+    process.resident_bytes = (4 << 20) + 4096; // that is nothing
+    CHECK(walker.memory.find(process)->memory.private_bytes == 200);
+}
+
+TEST_CASE("a program that starts others all the time does not starve the rest", "[monitor]") {
+    Walker walker(2);
+    walker.platform.walk_ns = 2'000'000;
+    std::map<std::int64_t, int> walks;
+    for (int second = 0; second < 200; ++second) {
+        for (int child = 0; child < 10; ++child)
+            walker.tree.processes.push_back({.pid = 1000 + child, .started_ns = 1'000'000 + second});
+        for (ProcessReading& process : walker.tree.processes)
+            if (process.pid < 1000) process.resident_bytes += 16 << 20;
+        for (const std::int64_t pid : walker.update(second_ns)) ++walks[std::min<std::int64_t>(pid, 1000)];
+        walker.tree.processes.resize(2);
+    }
+    const double share = (walks[1] + walks[2] + walks[1000]) * 2e6 / 200e9;
+    CHECK(share <= MonitorMemory::core_share_max * 1.2);
+    CHECK(walks[1] >= 20);
+    CHECK(walks[2] >= 20);
+    CHECK(walks[1000] >= 20);
 }

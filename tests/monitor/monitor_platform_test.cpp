@@ -340,3 +340,20 @@ TEST_CASE("a process that uses a pid again begins anew", "[monitor]") {
     system.link("/proc/101/exe", "/usr/bin/second");
     CHECK(process(platform->read_tree(), 101).name == "second");
 }
+
+TEST_CASE("children of ours carry the mark they were started with, others are not asked for theirs", "[monitor]") {
+    FakeSystem system;
+    system.add(50, {.parent = 1, .command = "shell"});
+    system.add(100, {.parent = 50, .command = "pillion", .children = "101 102 "});
+    system.add(101, {.parent = 100, .children = "103 "});
+    system.add(102, {.parent = 100});
+    system.add(103, {.parent = 101});
+    using namespace std::string_literals;
+    system.write("/proc/101/environ", "LANG=C\0RUN_ID_2=no\0RUN_ID=abc.1\0TERM=dumb\0"s);
+    system.write("/proc/103/environ", "RUN_ID=abc.1\0"s);
+    MonitorPlatformOptions options{.root = system.root(), .pid = 100, .mark_variable = "RUN_ID"};
+    const auto tree = create_monitor_platform(std::move(options))->read_tree();
+    std::map<std::int64_t, std::string> marks;
+    for (const ProcessReading& process : tree.processes) marks[process.pid] = process.mark;
+    CHECK(marks == std::map<std::int64_t, std::string>{{50, ""}, {100, ""}, {101, "abc.1"}, {102, ""}, {103, ""}});
+}

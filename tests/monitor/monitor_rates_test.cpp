@@ -216,6 +216,26 @@ TEST_CASE("the time of children that came and went counts in the tree", "[monito
     CHECK(sample.processes[0].cpuPercent == 0.0);
 }
 
+TEST_CASE("the time of children that came and went counts in their component", "[monitor]") {
+    Machine machine;
+    machine.components = {{11, "search"}, {12, "files"}};
+    machine.add(10, 1, MonitorRole::self);
+    machine.add(11, 10);
+    machine.add(12, 10);
+    machine.add(13, 11).cpu_ns = second_ns;
+    machine.read();
+    machine.advance();
+    machine.remove(13);
+    machine.process(11).reaped_cpu_ns = second_ns + second_ns / 2;
+    machine.process(12).cpu_ns = second_ns / 10;
+    const MonitorSample sample = machine.read().sample;
+    REQUIRE(sample.components.size() == 2);
+    CHECK(*sample.components[0].totals.cpuPercent == Approx(10));
+    CHECK(*sample.components[1].totals.cpuPercent == Approx(50));
+    CHECK(*sample.components[1].totals.cpuMachinePercent == Approx(25));
+    CHECK(*sample.total.cpuPercent == Approx(60));
+}
+
 TEST_CASE("children that nobody waits for do not make the tree's time fall", "[monitor]") {
     Machine machine;
     machine.add(10, 1, MonitorRole::self);
@@ -256,6 +276,42 @@ TEST_CASE("descendants belong to the component of the nearest one above", "[moni
     CHECK(sample.components[0].component == "files");
     CHECK(sample.components[0].totals.processes == 2);
     CHECK(sample.components[1].component == "search");
+}
+
+TEST_CASE("a process whose parent ended stays with its component", "[monitor]") {
+    Machine machine;
+    machine.components = {{11, "search"}};
+    machine.add(10, 1, MonitorRole::self);
+    machine.add(11, 10).mark = "run.1";
+    machine.add(12, 11);
+    machine.read();
+    machine.advance();
+    machine.process(12).parent = 10;    // its parent ended between two readings
+    machine.add(13, 10).mark = "run.1"; // a daemon that was never seen below its component
+    machine.add(14, 10).mark = "run.2";
+    machine.add(15, 10);
+    MonitorSample sample = machine.read().sample;
+    std::vector<std::string> components;
+    for (const MonitorProcess& process : sample.processes) components.push_back(process.component.value_or("-"));
+    CHECK(components == std::vector<std::string>{"-", "search", "search", "search", "-", "-"});
+    machine.remove(11);
+    machine.components.clear();
+    machine.advance();
+    sample = machine.read().sample;
+    CHECK(sample.processes[1].component == "search");
+    CHECK(sample.processes[2].component == "search");
+}
+
+TEST_CASE("a process that has ended and was not waited for holds no memory, which is known", "[monitor]") {
+    Machine machine;
+    FakePlatform platform;
+    machine.add(10, 1, MonitorRole::self).resident_bytes = 1000;
+    machine.add(11, 10).state = MonitorState::zombie;
+    platform.memory[10] = {.memory = MappedMemory{.proportional_bytes = 700, .private_bytes = 600}};
+    machine.memory.update(platform, machine.tree, machine.now_ns);
+    const MonitorTotals total = machine.read().sample.total;
+    CHECK(total.memoryBytes == 700);
+    CHECK(total.memoryBasis == MonitorBasis::proportional);
 }
 
 TEST_CASE("memory is summed by proportional size, with resident size where that is unknown", "[monitor]") {

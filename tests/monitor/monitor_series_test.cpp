@@ -10,16 +10,16 @@ using namespace pillion;
 namespace {
 
 struct Written {
-    std::map<std::pair<std::string, MonitorLabels>, double> values{};
+    std::map<std::pair<std::string, SeriesLabels>, double> values{};
     MonitorSeriesWriter writer{};
 
     void write(const MonitorMeasure& measure) {
         values.clear();
-        writer.write(measure, [this](const MonitorSeries& series, const MonitorLabels& labels, double value) {
+        writer.write(measure, [this](const SeriesSpec& series, const SeriesLabels& labels, double value) {
             CHECK(values.try_emplace({std::string(series.name), labels}, value).second);
         });
     }
-    std::optional<double> find(const std::string& name, const MonitorLabels& labels = {}) const {
+    std::optional<double> find(const std::string& name, const SeriesLabels& labels = {}) const {
         const auto at = values.find({name, labels});
         return at == values.end() ? std::nullopt : std::optional(at->second);
     }
@@ -29,9 +29,9 @@ MonitorProcess process(std::int64_t pid, std::string name, MonitorRole role = Mo
     return {.pid = pid, .role = role, .name = std::move(name), .residentBytes = 100, .threads = 2};
 }
 
-const MonitorLabels worker{{"role", "child"}, {"process", "worker"}, {"component", "search"}};
+const SeriesLabels worker{{"role", "child"}, {"process", "worker"}, {"component", "search"}};
 
-MonitorLabels with(MonitorLabels labels, const std::string& name, const std::string& value) {
+SeriesLabels with(SeriesLabels labels, const std::string& name, const std::string& value) {
     labels[name] = value;
     return labels;
 }
@@ -93,7 +93,7 @@ TEST_CASE("what is not known makes no series", "[monitor]") {
     measure.sample.processes = {process(1, "worker")};
     measure.rises.resize(1);
     written.write(measure);
-    const MonitorLabels labels{{"role", "child"}, {"process", "worker"}};
+    const SeriesLabels labels{{"role", "child"}, {"process", "worker"}};
     CHECK(written.find("process.memory.usage", labels) == 100.0);
     for (const char* name : {"process.cpu.utilization", "process.memory.private", "process.memory.proportional",
                              "process.open_file_descriptor.count"}) {
@@ -121,7 +121,7 @@ TEST_CASE("what the sampler says of Pillion itself is not said twice", "[monitor
     measure.sample.processes = {process(1, "pillion", MonitorRole::self), process(2, "app", MonitorRole::shell)};
     measure.rises.resize(2);
     written.write(measure);
-    const MonitorLabels self{{"role", "self"}, {"process", "pillion"}}, shell{{"role", "shell"}, {"process", "app"}};
+    const SeriesLabels self{{"role", "self"}, {"process", "pillion"}}, shell{{"role", "shell"}, {"process", "app"}};
     CHECK_FALSE(written.find("process.cpu.time", self));
     CHECK_FALSE(written.find("process.memory.usage", self));
     CHECK(written.find("process.thread.count", self) == 2.0);
@@ -208,7 +208,7 @@ TEST_CASE("a sample that knows nothing writes nothing", "[monitor]") {
 
 TEST_CASE("every series has a name of its own, a help text and a unit", "[monitor]") {
     std::set<std::string_view> names;
-    for (const MonitorSeries& series : monitor_series()) {
+    for (const SeriesSpec& series : monitor_series()) {
         CAPTURE(series.name);
         CHECK(names.insert(series.name).second);
         CHECK(series.help.ends_with('.'));

@@ -32,7 +32,7 @@ struct Watch {
             Monitor::Host{.timers = timers,
                           .clock = clock,
                           .platform = std::move(owned),
-                          .sink = [this](const MonitorSeries&, const MonitorLabels&, double) { ++sunk; },
+                          .sink = [this](const SeriesSpec&, const SeriesLabels&, double) { ++sunk; },
                           .publish = [this](const MonitorSample& sample) { published.push_back(sample); },
                           .versions = {{"pillion", "1.2.3"}},
                           .run = std::move(run)});

@@ -3,10 +3,11 @@ outlives the end of Pillion, and is over when it is right again."""
 import os
 import signal
 import sqlite3
+import subprocess
 import unittest
 
 from app_process import App, AppTest
-from pillion_process import wait_until
+from pillion_process import WAIT_S_MAX, binary, wait_until
 from servers import Redis
 
 # Looks at the latest value and tells at once, unless a test says otherwise. The window is short: one must have passed before a rule is looked at.
@@ -144,6 +145,36 @@ class Rules(AlertsTest):
         app.result("config.set", values={"alerts.rules": {}})
         self.assertEqual(app.event("alerts.resolved", rule="busy")["end"], "ruleGone")
 
+    def test_rules_set_at_run_time_are_looked_at_in_the_next_run_though_nobody_asks(self):
+        app = self.app()
+        app.result("alerts.setRule", name="load", rule=RULE)
+        self.end(app)
+        app = self.app()
+        self.records_until(app, lambda: self.kept_rows("SELECT rule FROM alert") == [("load",)], "it is raised and written", load=12)
+        app.result("alerts.deleteRule", name="load")
+        wait_until(lambda: "alert_rules" not in os.listdir(self.data_directory), "nothing is left to look at")
+        self.end(app)
+        app = self.app()
+        app.result("rpc.ping")
+        self.assertEqual(len(os.listdir(f"/proc/{app.pid}/task")), 1, "nothing is watched")
+
+    def test_two_windows_keep_their_alerts_apart(self):
+        first = self.listening()
+        first.result("alerts.setRule", name="load", rule=RULE)
+        raised = self.raised(first)
+        wait_until(lambda: self.kept_rows("SELECT id FROM alert") == [(raised["id"],)], "it is written")
+        second = self.listening()
+        self.assertEqual(self.alerts(second), [])
+        self.records_until(second, lambda: next(rule["watched"] for rule in second.result("alerts.rules")["items"] if rule["name"] == "load"),
+                           "the second looks at its own load", load=1)
+        self.assertEqual(self.told(second, "alerts.resolved"), [])
+        self.assertEqual([alert["id"] for alert in self.alerts(first)], [raised["id"]])
+        first.signal(signal.SIGKILL)
+        first.exit_status()
+        self.end(second)
+        third = self.listening()
+        self.assertEqual([alert["id"] for alert in self.alerts(third)], [raised["id"]], "nobody has it any more")
+
     def test_a_division_by_zero_raises_nothing(self):
         app = self.listening()
         app.result("alerts.setRule", name="share", rule=RULE | {"dividedBy": ["app.all"], "warning": 0.5, "critical": 0.9})
@@ -154,6 +185,16 @@ class Rules(AlertsTest):
         self.assertEqual(self.trouble_of(app, "share"), "")
         self.records_until(app, lambda: self.alerts(app, rule="share"), "the share is raised", load=12, all=15)
         self.assertEqual(app.event("alerts.raised", rule="share")["value"], 0.8)
+
+    def test_a_wrong_rule_of_the_configuration_is_named_with_its_file_and_line(self):
+        for text, message in (('metric = "a"\nwarnin = 5', 'alerts.rules/load: unknown member "warnin"; did you mean "warning"?'),
+                              ('metric = "a"\nwarning = 5\ncritical = 3', 'alerts: rule "load": critical (3) is met before the level below it (5)')):
+            path = self.path("wrong.toml")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"[alerts.rules.load]\n{text}\n")
+            checked = subprocess.run([binary(), "config", "check", path], capture_output=True, text=True, timeout=WAIT_S_MAX)
+            self.assertEqual(checked.returncode, 2)
+            self.assertIn(f"{path}:1: {message}", checked.stderr)
 
     def test_rules_that_make_no_sense_get_exact_errors(self):
         app = self.app()

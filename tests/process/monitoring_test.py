@@ -134,6 +134,13 @@ class Settings(AppTest):
         self.assertNotIn("state.db", self.opened(app))
         self.assertFalse(os.path.exists(os.path.join(self.data_directory, "state.db")))
 
+    def test_the_first_snapshot_waits_for_no_rates(self):
+        app = self.app(monitoring={"intervalMs": 3_600_000})
+        resources = app.result("metrics.snapshot")["resources"]
+        self.assertGreater(resources["allocatedBytes"], 0)
+        self.assertGreater(resources["processes"], 0)
+        self.assertNotIn("cpuPercent", resources, "one reading makes no rate")
+
     def test_monitoring_is_turned_on_and_off_at_run_time(self):
         app = self.app()
         app.result("config.set", values={"monitoring.enabled": True, "monitoring.intervalMs": 100})

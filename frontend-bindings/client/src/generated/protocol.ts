@@ -2147,7 +2147,7 @@ export interface MetricsSnapshot {
   poolsBytes: number;
   /** Every counter of the process by its name. */
   counters: Record<string, number>;
-  /** What Pillion and its children take of the machine; absent while nobody monitors. */
+  /** What Pillion and its children take of the machine. The first snapshot begins to watch. */
   resources?: MetricsResources;
   /** The cache of the app's values. */
   cache?: MetricsCache;
@@ -2273,7 +2273,7 @@ export interface MetricsResponseCache {
 export interface MetricsResources {
   /** Memory of Pillion, its shell and its children. */
   allocatedBytes?: number;
-  /** CPU use of all of them, in percent of one core. */
+  /** CPU use of all of them, in percent of one core; absent until they were looked at twice. */
   cpuPercent?: number;
   /** Bytes they read from disks since they started. */
   diskReadBytes?: number;
@@ -2623,7 +2623,7 @@ export interface MonitorProcess {
   privateBytes?: number;
   /** Memory that is swapped out. */
   swappedBytes?: number;
-  /** How old these three are, in milliseconds: they are dear to read, so they are not read each time. */
+  /** How old these three are, in milliseconds: they are dear to read, so they are not read each time. What the resident memory has moved by since is added. */
   memoryAgeMs?: number;
   /** Its threads. */
   threads: number;
