@@ -121,14 +121,21 @@ class MonitorPlatform {
     virtual std::int64_t thread_cpu_ns() const = 0;
 };
 
+// What of the free bytes may be had: a part may be reserved for the superuser.
+struct FileSystemSpace {
+    std::uint64_t total_bytes = 0;
+    std::uint64_t free_bytes = 0;
+    std::uint64_t available_bytes = 0;
+};
+
 struct MonitorPlatformOptions {
     std::string root{};                 // where the system's files stand; empty: the real ones
     std::int64_t pid = 0;               // of this process; 0: the real one
     std::string mark_variable{};        // which children inherit from the one they descend from; empty: none
     std::vector<std::string> folders{}; // beside / and the home folder, those whose file systems matter
-    // A variable of the environment, and total and available bytes of the file system at a path; empty: the real ones.
+    // A variable of the environment, and the space of the file system at a path; empty: the real ones.
     std::function<std::optional<std::string>(const std::string& name)> variable{};
-    std::function<std::optional<std::pair<std::uint64_t, std::uint64_t>>(const std::string& path)> space{};
+    std::function<std::optional<FileSystemSpace>(const std::string& path)> space{};
 };
 std::unique_ptr<MonitorPlatform> create_monitor_platform(MonitorPlatformOptions options);
 

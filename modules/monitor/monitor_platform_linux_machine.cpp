@@ -85,11 +85,18 @@ bool is_network_type(const std::string& type) {
            (type.starts_with("fuse.") && type != "fuse.portal");
 }
 
-std::optional<std::pair<std::uint64_t, std::uint64_t>> space_at(const std::string& path) {
+std::optional<FileSystemSpace> space_at(const std::string& path) {
     struct statvfs system {};
     if (::statvfs(path.c_str(), &system) != 0) return std::nullopt;
-    return std::pair{std::uint64_t{system.f_blocks} * system.f_frsize,
-                     std::uint64_t{system.f_bavail} * system.f_frsize};
+    const auto bytes = [&system](fsblkcnt_t blocks) { return std::uint64_t{blocks} * system.f_frsize; };
+    return FileSystemSpace{bytes(system.f_blocks), bytes(system.f_bfree), bytes(system.f_bavail)};
+}
+
+// As df(1) has it: what is reserved for the superuser is neither used nor to be had.
+double used_share(const FileSystemSpace& space) {
+    const std::uint64_t used = space.total_bytes - std::min(space.free_bytes, space.total_bytes);
+    const std::uint64_t reachable = used + space.available_bytes;
+    return reachable == 0 ? 0 : static_cast<double>(used) / static_cast<double>(reachable);
 }
 
 // "0-3,8" as 5.
@@ -283,14 +290,12 @@ void LinuxMonitorPlatform::read_file_systems(SurroundingsReading& surroundings) 
             continue;
         }
         const auto space = options_.space ? options_.space(holder->point) : space_at(holder->point);
-        if (!space || space->first == 0) continue;
-        const std::uint64_t available = std::min(space->first, space->second);
-        surroundings.file_systems.push_back(
-            {.mountpoint = holder->point,
-             .type = holder->type,
-             .totalBytes = space->first,
-             .availableBytes = available,
-             .usedShare = static_cast<double>(space->first - available) / static_cast<double>(space->first)});
+        if (!space || space->total_bytes == 0) continue;
+        surroundings.file_systems.push_back({.mountpoint = holder->point,
+                                             .type = holder->type,
+                                             .totalBytes = space->total_bytes,
+                                             .availableBytes = std::min(space->available_bytes, space->total_bytes),
+                                             .usedShare = used_share(*space)});
     }
 }
 

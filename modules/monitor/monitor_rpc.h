@@ -77,7 +77,7 @@ PILLION_WIRE(MonitorDisk, PILLION_FIELD(name, "The device; partitions and device
 
 PILLION_WIRE(MonitorFileSystem, PILLION_FIELD(mountpoint, "Where it is mounted."), PILLION_FIELD(type, "Its type."),
              PILLION_FIELD(totalBytes, "Its size."), PILLION_FIELD(availableBytes, "What may still be written."),
-             PILLION_FIELD(usedShare, "Share that may not, 0 to 1."))
+             PILLION_FIELD(usedShare, "Share in use of what is not reserved for the superuser, 0 to 1, as df has it."))
 
 PILLION_WIRE(MonitorNetwork, PILLION_FIELD(name, "The interface."),
              PILLION_FIELD(receivedBytes, "Bytes received since it is up."),

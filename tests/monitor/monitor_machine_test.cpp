@@ -137,7 +137,9 @@ TEST_CASE("file systems are those of the root, the home and the given folders, e
     options.variable = [](const std::string& name) -> std::optional<std::string> {
         return name == "HOME" ? std::optional<std::string>("/users/me") : std::nullopt;
     };
-    options.space = [](const std::string& path) { return std::pair{std::uint64_t{1000}, path == "/" ? 1000u : 250u}; };
+    options.space = [](const std::string& path) {
+        return path == "/" ? FileSystemSpace{1000, 1000, 1000} : FileSystemSpace{1000, 250, 250};
+    };
     const auto files = create_monitor_platform(std::move(options))->read_surroundings().file_systems;
     REQUIRE(files.size() == 3);
     CHECK(files[0].mountpoint == "/users/me/my data");
@@ -146,6 +148,17 @@ TEST_CASE("file systems are those of the root, the home and the given folders, e
     CHECK(files[1].mountpoint == "/");
     CHECK(files[1].usedShare == 0);
     CHECK(files[2].mountpoint == "/users");
+}
+
+TEST_CASE("what a file system reserves for the superuser is neither used nor to be had", "[monitor]") {
+    FakeSystem system;
+    system.write("/proc/self/mountinfo", root_mount);
+    MonitorPlatformOptions options{.root = system.root(), .pid = 100};
+    options.space = [](const std::string&) { return FileSystemSpace{1000, 850, 150}; };
+    const auto files = create_monitor_platform(std::move(options))->read_surroundings().file_systems;
+    REQUIRE(files.size() == 1);
+    CHECK(files[0].availableBytes == 150);
+    CHECK(files[0].usedShare == 0.5);
 }
 
 TEST_CASE("of mounts over each other the last one counts", "[monitor]") {

@@ -58,7 +58,7 @@ class FakeSystem {
     std::unique_ptr<MonitorPlatform> platform(std::int64_t pid = 100) const {
         MonitorPlatformOptions options{.root = root(), .pid = pid};
         options.variable = [](const std::string&) { return std::nullopt; };
-        options.space = [](const std::string&) { return std::pair{std::uint64_t{1000}, std::uint64_t{250}}; };
+        options.space = [](const std::string&) { return FileSystemSpace{1000, 250, 250}; };
         return create_monitor_platform(std::move(options));
     }
 

@@ -2749,7 +2749,7 @@ export interface MonitorFileSystem {
   totalBytes: number;
   /** What may still be written. */
   availableBytes: number;
-  /** Share that may not, 0 to 1. */
+  /** Share in use of what is not reserved for the superuser, 0 to 1, as df has it. */
   usedShare: number;
 }
 
