@@ -102,7 +102,11 @@ Result<std::unique_ptr<InvalidationJournal>> InvalidationJournal::open(const std
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file < 0) return std::unexpected(unusable("open"));
     struct stat status {};
-    if (fstat(file, &status) != 0 || (status.st_size < page_bytes && ftruncate(file, page_bytes) != 0)) {
+    const bool is_known = fstat(file, &status) == 0;
+    // A page without a place on the disk would be the end of the process that writes to it while the disk is full.
+    constexpr std::int64_t block_bytes = 512;
+    const bool has_page = is_known && status.st_size >= page_bytes && status.st_blocks * block_bytes >= page_bytes;
+    if (!is_known || (!has_page && (errno = posix_fallocate(file, 0, page_bytes)) != 0)) {
         const Error error = unusable("make");
         close(file);
         return std::unexpected(error);

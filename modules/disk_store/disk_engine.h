@@ -10,6 +10,8 @@
 #include "modules/disk_store/disk_store.h"
 #include "modules/disk_store/disk_thread.h"
 
+#include <optional>
+
 namespace pillion {
 
 struct DiskStore::Engine {
@@ -79,8 +81,9 @@ struct DiskStore::Engine {
 
     std::atomic<std::int64_t> entries{0}, bytes{0};
     std::atomic<std::uint64_t> reads{0}, hits{0}, writes{0}, errors{0}, evicted{0}, expired{0}, damaged{0};
-    mutable std::mutex trouble_mutex; // guards the next two
+    mutable std::mutex trouble_mutex; // guards the next three
     std::string trouble;
+    std::optional<std::int64_t> trouble_told_ns{}; // when it was last logged
     bool is_up = true;
 };
 

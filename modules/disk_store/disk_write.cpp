@@ -182,13 +182,18 @@ void DiskStore::Engine::flush_touches() {
 void DiskStore::Engine::note(const Result<void>& result) {
     const std::lock_guard lock(trouble_mutex);
     if (result) {
-        if (!trouble.empty()) log(LogLevel::info, "cache", "the disk tier works again");
+        if (!trouble.empty()) log(LogLevel::info, "cache", "the disk tier takes writes again");
         trouble.clear();
         is_up = true;
         return;
     }
-    if (trouble.empty())
+    // A disk that is nearly full takes small values between large ones that it refuses.
+    constexpr std::int64_t telling_again_ns = 60'000'000'000;
+    const std::int64_t now_ns = clock.now_ns();
+    if (trouble.empty() && (!trouble_told_ns || now_ns - *trouble_told_ns >= telling_again_ns)) {
         log(LogLevel::warning, "cache", "the disk tier does not take writes: " + result.error().message);
+        trouble_told_ns = now_ns;
+    }
     trouble = result.error().message;
     // With the disk full, or the file locked, what is there can still be read.
     is_up = store.stats().is_open;

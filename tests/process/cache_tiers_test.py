@@ -379,6 +379,26 @@ class FullDisk(CacheTest):
         for key in kept:
             self.assertEqual(again.get(key)["value"], values[key])
 
+    def test_a_disk_that_takes_some_values_and_not_others_is_complained_of_once(self):
+        pillion = self.session(self.patient(more="compressAboveBytes = 0"))
+        large = base64.b64encode(os.urandom(48 * 1024)).decode()
+        for number in range(60):
+            pillion.put(f"large{number}", large)
+            pillion.put(f"small{number % 3}", number)
+        self.assertLessEqual(pillion.end().count("does not take writes"), 1)
+
+    def test_a_disk_that_is_full_from_the_start_costs_nothing_but_the_disk(self):
+        with open(os.path.join(self.disk, "filler"), "wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        pillion = self.session(self.patient())
+        self.assertEqual(pillion.put("key", "value")["tiers"], ["memory"])
+        self.assertEqual(pillion.get("key")["value"], "value")
+        pillion.end()
+
 
 if __name__ == "__main__":
     unittest.main()
