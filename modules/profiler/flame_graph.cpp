@@ -19,6 +19,78 @@ constexpr double width = 1200, margin = 10, row = 17, head = 66, foot = 14;
 constexpr double character_width = 6.7; // of 11 px monospace, and a little
 constexpr double narrowest = 0.3;       // boxes that nobody could see are left out
 
+// For whoever opens the file in a browser; as an image it stays as it is drawn. A click makes a box as wide as the
+// page, with what stands on it; the boxes below it are paler. Boxes that hold a word are counted once: not those within
+// one that holds it too. What is shown comes from the titles, as text.
+constexpr const char* script = R"js(<script><![CDATA[
+(function () {
+  const all = [...document.querySelectorAll("g.b")].map((g) => {
+    const rect = g.querySelector("rect"), title = g.querySelector("title").textContent;
+    const at = (name) => Number(rect.getAttribute(name));
+    const name = title.slice(0, title.lastIndexOf("\n"));
+    return {g, rect, name, x: at("x"), w: at("width") + 0.5, y: at("y"), fill: rect.getAttribute("fill")};
+  });
+  const root = all[0], near = 0.15, found = document.getElementById("found");
+  let zoomed = root, word = "";
+  function place(box, x, w) {
+    box.rect.setAttribute("x", x);
+    box.rect.setAttribute("width", Math.max(w - 0.5, 0.3));
+    let text = box.g.querySelector("text");
+    const room = Math.floor((w - 7) / 6.7);
+    if (!text && room >= 3) {
+      text = box.g.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "text"));
+      text.setAttribute("y", box.y + 12);
+    }
+    if (!text) return;
+    text.setAttribute("x", x + 3);
+    text.textContent = room < 3 ? "" : box.name.length <= room ? box.name : box.name.slice(0, room - 2) + "..";
+  }
+  function zoom(to) {
+    zoomed = to;
+    const factor = root.w / to.w, end = to.x + to.w;
+    for (const box of all) {
+      const below = box.y > to.y && box.x <= to.x + near && box.x + box.w >= end - near;
+      const above = box.y <= to.y && box.x >= to.x - near && box.x + box.w <= end + near;
+      box.g.style.display = below || above ? "" : "none";
+      box.g.style.opacity = below ? 0.5 : 1;
+      if (below) place(box, root.x, root.w);
+      else if (above) place(box, root.x + (box.x - to.x) * factor, box.w * factor);
+    }
+  }
+  function search(wanted) {
+    word = wanted;
+    let covered = 0;
+    const spans = [];
+    for (const box of all) {
+      const holds = word !== "" && box.name.toLowerCase().includes(word.toLowerCase());
+      box.rect.setAttribute("fill", holds ? "#a855f7" : box.fill);
+      if (!holds || spans.some(([from, to]) => box.x >= from - near && box.x + box.w <= to + near)) continue;
+      spans.push([box.x, box.x + box.w]);
+      covered += box.w;
+    }
+    found.textContent = word === "" ? "search (/)" : word + ": " + (100 * covered / root.w).toFixed(1) + " %";
+  }
+  function ask() {
+    const wanted = prompt("Functions whose names hold", word);
+    if (wanted !== null) search(wanted);
+  }
+  for (const box of all) box.g.addEventListener("click", () => zoom(box === zoomed ? root : box));
+  found.addEventListener("click", ask);
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      zoom(root);
+      search("");
+    }
+    if (event.key === "/") {
+      event.preventDefault();
+      ask();
+    }
+  });
+  search("");
+})();
+]]></script>
+)js";
+
 enum class Hue : std::uint8_t { plain, own, library };
 
 struct Box {
@@ -57,7 +129,7 @@ class Drawing {
         height_ = head + row * static_cast<double>(depth_of(root_, pixels)) + foot;
         begin();
         draw_box("all", root_, margin, 0, pixels);
-        svg_ += "</svg>\n";
+        svg_ += std::string(script) + "</svg>\n";
         return std::move(svg_);
     }
 
@@ -142,6 +214,7 @@ class Drawing {
                "\" role=\"img\" aria-label=\"Flame graph\">\n" +
                "<style>text{font:11px ui-monospace,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;fill:#1b1d20}"
                ".t{font:600 17px system-ui,sans-serif}.s{font:12px system-ui,sans-serif;fill:#5a5f66}"
+               "svg{max-width:100%;height:auto}.b,.k{cursor:pointer}.b text{pointer-events:none}"
                "g:hover rect{stroke:#1b1d20;stroke-width:1}</style>\n"
                "<rect width=\"100%\" height=\"100%\" fill=\"#fbfaf8\"/>\n"
                "<text class=\"t\" x=\"10\" y=\"26\">" +
@@ -150,17 +223,17 @@ class Drawing {
                "<text class=\"s\" x=\"10\" y=\"46\">" +
                xml_escaped(summary()) +
                "</text>\n<text class=\"s\" x=\"1190\" y=\"26\" text-anchor=\"end\">orange: the program, green: "
-               "libraries</text>\n";
+               "libraries</text>\n<text class=\"s k\" id=\"found\" x=\"1190\" y=\"46\" text-anchor=\"end\"></text>\n";
     }
 
     void draw_box(const std::string& name, const Box& box, double x, std::size_t level, double pixels) {
         const double box_width = static_cast<double>(box.weight) * pixels;
         if (box_width < narrowest) return;
         const double y = height_ - foot - row * static_cast<double>(level + 1);
-        svg_ += "<g><title>" + xml_escaped(name) + "\n" + amount(box.weight) + ", " + share(box.weight) +
-                time(box.weight) + "; itself " + share(box.self) + "</title><rect x=\"" + decimal(x) + "\" y=\"" +
-                decimal(y) + "\" width=\"" + decimal(std::max(box_width - 0.5, narrowest)) + "\" height=\"" +
-                decimal(row - 1) + "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
+        svg_ += "<g class=\"b\"><title>" + xml_escaped(name) + "\n" + amount(box.weight) + ", " + share(box.weight) +
+                time(box.weight) + "; itself " + share(box.self) + "</title><rect x=\"" + formatted("%.3f", x) +
+                "\" y=\"" + decimal(y) + "\" width=\"" + formatted("%.3f", std::max(box_width - 0.5, narrowest)) +
+                "\" height=\"" + decimal(row - 1) + "\" rx=\"1.5\" fill=\"" + colour(name, box.hue) + "\"/>";
         const auto room = static_cast<std::size_t>(std::max(0.0, (box_width - 7) / character_width));
         if (room >= 3) {
             const std::string label = name.size() <= room ? name : name.substr(0, room - 2) + "..";

@@ -1,4 +1,5 @@
-// A profile as a flame graph: a self-contained SVG without scripts. Pure; any thread.
+// A profile as a flame graph: an SVG that needs nothing else, and can be searched and looked into where it is opened in
+// a browser. Pure; any thread.
 #pragma once
 
 #include "modules/profiler/stack_profile.h"

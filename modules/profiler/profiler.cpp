@@ -14,6 +14,12 @@ const char* name_of(ProfileKind kind) {
     return kind == ProfileKind::cpu ? "cpu" : kind == ProfileKind::requests ? "requests" : "allocations";
 }
 
+template <class Sampler>
+void count_samples(ProfileState& state, const Sampler& sampler) {
+    state.dropped = sampler.dropped();
+    state.recorded = sampler.samples() + state.dropped;
+}
+
 } // namespace
 
 Profiler::Profiler(Host host) : host_(std::move(host)) {}
@@ -71,11 +77,10 @@ void Profiler::end_recording() {
     if (state_->kind == ProfileKind::cpu) {
         host_.timers.cancel(rescan_timer_);
         sampler_->end();
-        state_->recorded = sampler_->samples();
+        count_samples(*state_, *sampler_);
     } else if (state_->kind == ProfileKind::allocations) {
         allocations_->end();
-        state_->recorded = allocations_->samples();
-        state_->dropped = allocations_->dropped();
+        count_samples(*state_, *allocations_);
     } else {
         host_.set_trace(nullptr);
         trace_.close(host_.clock.now_ns());
@@ -87,14 +92,10 @@ ProfileState Profiler::state_now() const {
     ProfileState state = *state_;
     if (!state.running) return state;
     state.recordedMs = (host_.clock.now_ns() - began_ns_) / 1'000'000;
-    const auto count_samples = [&state](const auto& from) {
-        state.recorded = from.samples();
-        state.dropped = from.dropped();
-    };
     if (state.kind == ProfileKind::cpu)
-        count_samples(*sampler_);
+        count_samples(state, *sampler_);
     else if (state.kind == ProfileKind::allocations)
-        count_samples(*allocations_);
+        count_samples(state, *allocations_);
     else
         state.recorded = trace_.recorded(), state.dropped = trace_.dropped();
     return state;

@@ -89,7 +89,7 @@ struct ProfilerStopResult {
     std::optional<std::string> file{};
 };
 PILLION_WIRE(ProfilerStopResult, PILLION_FIELD(state, "The recording."), PILLION_FIELD(format, "The format."),
-             PILLION_FIELD(allocated, "Of `allocations`: all of them, estimated from the samples."),
+             PILLION_FIELD(allocated, "Of `allocations`: all of them, estimated from the samples that found room."),
              PILLION_FIELD(bytes, "How long the text is."), PILLION_FIELD(text, "The text, unless it is in a file."),
              PILLION_FIELD(file, "The path of the file with the text; the newest 16 are kept."))
 
@@ -159,7 +159,8 @@ struct ProfilerHotPathsResult {
     std::vector<ProfilerMethod> methods{};
 };
 PILLION_WIRE(ProfilerHotPathsResult, PILLION_FIELD(state, "The recording; absent if nothing was recorded."),
-             PILLION_FIELD(allocated, "Of `allocations`: all of them so far, estimated."),
+             PILLION_FIELD(allocated,
+                           "Of `allocations`: all of them so far, estimated from the samples that found room."),
              PILLION_FIELD(
                  functions,
                  "The functions that most samples were in, or that allocated most, first; of `cpu` and `allocations`."),

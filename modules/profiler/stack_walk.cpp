@@ -7,7 +7,7 @@
 // lies in the program's code just behind a call instruction. Such a word may be left over from an earlier call; this is
 // a guess, right in nearly all samples.
 //
-// Third, g++ gives a function that calls nothing no frame at all, whatever it is told: there words near the top of the
+// Third, g++ 12 gives a function that calls nothing no frame at all, -mno-omit-leaf-frame-pointer or not: there words near the top of the
 // stack that follow a direct call to a place shortly before the instruction are noted as candidates; whoever knows
 // where the function begins tells which is right.
 #include "modules/profiler/stack_walk.h"
