@@ -27,12 +27,6 @@ std::string lower_case(std::string_view text) {
     return out;
 }
 
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
 // Splits at commas outside of quotes.
 std::vector<std::string_view> split_list(std::string_view text) {
     std::vector<std::string_view> parts;
@@ -94,6 +88,13 @@ bool is_heuristically_cacheable(int status) {
 }
 
 } // namespace
+
+std::string_view trim(std::string_view text) {
+    constexpr std::string_view blanks = " \t\r\n";
+    while (!text.empty() && blanks.contains(text.front())) text.remove_prefix(1);
+    while (!text.empty() && blanks.contains(text.back())) text.remove_suffix(1);
+    return text;
+}
 
 std::optional<std::string> find_header(const HttpHeaders& headers, std::string_view name) {
     std::optional<std::string> joined;

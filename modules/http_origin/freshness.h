@@ -14,6 +14,9 @@ namespace pillion {
 // In the order they came; names in any case.
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+// Without the blanks around a field's value, or what is left of a line's end (RFC 9110, 5.6.3).
+std::string_view trim(std::string_view text);
+
 // The values of all fields of that name, joined with ", " (RFC 9110, 5.3); absent if there is none.
 std::optional<std::string> find_header(const HttpHeaders& headers, std::string_view name);
 

@@ -15,12 +15,6 @@ namespace pillion {
 
 namespace {
 
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && std::string_view(" \t\r\n").contains(text.front())) text.remove_prefix(1);
-    while (!text.empty() && std::string_view(" \t\r\n").contains(text.back())) text.remove_suffix(1);
-    return text;
-}
-
 Error stopped() { return {ErrorCode::unavailable, "HTTP: Pillion is ending", {}, {}}; }
 
 ErrorCode code_of(CURLcode status) {
