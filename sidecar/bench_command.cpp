@@ -52,6 +52,7 @@ class Bench {
                        .state = with_tables(state_),
                        .data_directory = options.data_directory,
                        .version = PILLION_VERSION,
+                       .guard_program = "/proc/self/exe",
                        .program_options = program_options(options),
                        .has_components = has_components}) {}
     ~Bench() {
@@ -84,6 +85,8 @@ BenchmarkRequest request_of(const Command& command) {
     if (!request.command.empty() || !request.method.empty()) settings.timeMs = given_time_ms;
     if (command.seconds)
         settings.timeMs = std::max<std::int64_t>(1, static_cast<std::int64_t>(*command.seconds * 1000));
+    if (command.timeout_seconds)
+        settings.timeoutMs = std::max<std::int64_t>(1, static_cast<std::int64_t>(*command.timeout_seconds * 1000));
     settings.runs = command.runs.value_or(settings.runs);
     settings.runsMax = std::max(settings.runsMax, settings.runs);
     return request;
@@ -132,7 +135,7 @@ class Follower {
     BenchScreen screen_;
 };
 
-int print_run(Bench& bench, const Command& command, const BenchmarkRun& run) {
+int print_run(const Command& command, const BenchmarkRun& run, const std::optional<BenchmarkComparison>& compared) {
     const bool is_complete =
         std::ranges::none_of(run.results, [](const BenchmarkResult& result) { return result.error.has_value(); });
     if (command.as_json) {
@@ -141,8 +144,7 @@ int print_run(Bench& bench, const Command& command, const BenchmarkRun& run) {
     }
     const BenchPage page = stdout_page();
     std::string text = bench_report(run, page);
-    if (const auto compared = bench->compare_with_baseline(run))
-        text += "\ncompared with the baseline:\n" + comparison_report(*compared, page);
+    if (compared) text += "\ncompared with the baseline:\n" + comparison_report(*compared, page);
     const int printed = print_text(text);
     return is_complete ? printed : failed;
 }
@@ -187,10 +189,12 @@ int bench_run(const ApplicationOptions& options, const Command& command) {
             run.error().code == ErrorCode::invalid_params || run.error().code == ErrorCode::method_not_found;
         return complain(run.error(), is_usage ? unusable : failed);
     }
+    // With what was the baseline until now.
+    const auto compared = command.as_json ? std::nullopt : bench->compare_with_baseline(*run);
     if (command.is_baseline && !run->notStored)
         if (const auto set = bench->set_baseline({.kind = BenchmarkReference::Kind::id, .id = run->id}); !set)
             return complain(set.error(), failed);
-    return print_run(bench, command, *run);
+    return print_run(command, *run, compared);
 }
 
 int bench_compare(const ApplicationOptions& options, const Command& command) {

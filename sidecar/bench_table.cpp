@@ -241,13 +241,13 @@ std::string comparison_report(const BenchmarkComparison& comparison, const Bench
             line = line.substr(0, line.size() - verdict.size()) +
                    in_colour(verdict, colour_of(comparison.changes[row - 1].verdict), page);
     }
-    std::string text = joined(lines);
+    std::string text = comparison.changes.empty() ? "" : joined(lines) + "\n";
     std::string reasons;
     for (const BenchmarkChange& change : comparison.changes)
         if (!change.reason.empty()) reasons += wrapped(change.name + ": " + change.reason, page);
     for (const std::string& reason : comparison.reasons) reasons += wrapped(reason, page);
-    if (!reasons.empty()) text += "\n" + reasons;
-    return text + "\n" + in_colour(conclusion(comparison), colour_of(comparison.verdict), page) + "\n";
+    if (!reasons.empty()) text += reasons + "\n";
+    return text + in_colour(conclusion(comparison), colour_of(comparison.verdict), page) + "\n";
 }
 
 std::string time_left(const BenchProgress& progress) {

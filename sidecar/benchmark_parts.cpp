@@ -43,6 +43,7 @@ Benchmarks::Host BenchmarkParts::benchmarks_host() const {
             .state = with_tables(host_.state),
             .data_directory = host_.data_directory,
             .version = host_.version,
+            .guard_program = "/proc/self/exe",
             .program_options = host_.program_options,
             .has_components = host_.has_components,
             .call_method =

@@ -2,6 +2,7 @@
 // missing or one too many; unknown names are looked for before it runs, so that the nearest one can be named.
 #include "sidecar/command_line.h"
 
+#include "ipc/base/number_text.h"
 #include "ipc/json_scanner.h"
 #include "ipc/nearest.h"
 #include "sidecar/command_table.h"
@@ -116,7 +117,8 @@ Result<void> take_number(std::optional<Number>& number, const RawValue& raw, Num
     const auto [stopped, status] = std::from_chars(raw.value.data(), end, value);
     if (status != std::errc{} || stopped != end || !(value >= low && value <= high))
         return wrong(std::string(raw.name) + " takes a number, got \"" + raw.value + "\"; the least is " +
-                     std::to_string(low) + ", the most " + std::to_string(high));
+                     formatted("%g", static_cast<double>(low)) + ", the most " +
+                     formatted("%g", static_cast<double>(high)));
     number = value;
     return {};
 }
@@ -130,6 +132,7 @@ Result<void> take_bench(Command& command, const RawValue& raw) {
     if (raw.name == "AFTER") command.after = raw.value;
     if (raw.name == "--runs") return take_number<std::int64_t>(command.runs, raw, 1, 10'000);
     if (raw.name == "--time") return take_number(command.seconds, raw, 0.001, 3600.0);
+    if (raw.name == "--timeout") return take_number(command.timeout_seconds, raw, 0.001, 3600.0);
     if (raw.name == "--min-effect") return take_number(command.minimum_effect_percent, raw, 0.1, 100.0);
     return {};
 }
@@ -314,6 +317,17 @@ Result<const CommandDescription*> read_command(Arguments& arguments) {
                  std::string(nearest.best()));
 }
 
+bool asks_for_help(std::string_view argument) { return argument == "--help" || argument == "-h"; }
+
+// The help of all commands that begin with a word which is no command itself; empty if there are none.
+std::string group_help(std::string_view word) {
+    if (find_command(word) != nullptr) return {};
+    std::string text;
+    for (const CommandDescription& command : command_table::commands)
+        if (command.name.starts_with(std::string(word) + " ")) text += (text.empty() ? "" : "\n") + help_text(command);
+    return text;
+}
+
 Command showing(Command::Kind kind, std::string text) {
     Command command;
     command.kind = kind;
@@ -331,20 +345,23 @@ Result<Command> parse_command_line(int argc, const char* const* argv, bool on_te
     if (arguments.empty()) return on_terminal ? showing(Command::Kind::help, help_text()) : Command{};
 
     const std::string_view first = arguments[0];
-    if (first == "--help" || first == "-h" || (first == "help" && arguments.size() == 1))
+    if (asks_for_help(first) || (first == "help" && arguments.size() == 1))
         return showing(Command::Kind::help, help_text());
     if (first == "--version" || first == "-V") return showing(Command::Kind::version, version_text());
-    const bool asks_for_help = first == "help"; // pillion help call
-    if (asks_for_help) arguments = arguments.subspan(1);
+    const bool begins_with_help = first == "help"; // pillion help call
+    if (begins_with_help) arguments = arguments.subspan(1);
+    if (begins_with_help ? arguments.size() == 1 : arguments.size() == 2 && asks_for_help(arguments[1]))
+        if (std::string text = group_help(arguments[0]); !text.empty())
+            return showing(Command::Kind::help, std::move(text));
 
     const CommandDescription& command = *PILLION_TRY(read_command(arguments));
-    if (asks_for_help) return showing(Command::Kind::help, help_text(command));
+    if (begins_with_help) return showing(Command::Kind::help, help_text(command));
     if (command.positionals.empty())
         if (const auto values = read_plainly(command, arguments)) return make_command(command, *values);
 
     for (const std::string_view argument : arguments) {
         if (argument == "--") break;
-        if (argument == "--help" || argument == "-h") return showing(Command::Kind::help, help_text(command));
+        if (asks_for_help(argument)) return showing(Command::Kind::help, help_text(command));
     }
     PILLION_TRY(check_option_names(command, arguments));
     return make_command(command, PILLION_TRY(read_with_cli11(command, arguments)));

@@ -61,6 +61,7 @@ struct Command {
     std::vector<std::string> program{};
     std::optional<std::int64_t> runs{};
     std::optional<double> seconds{};
+    std::optional<double> timeout_seconds{};
     std::string label{};
     bool is_baseline = false;
     // bench_compare

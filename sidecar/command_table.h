@@ -73,13 +73,14 @@ inline constexpr std::array<OptionDescription, 5> simulate_options{{
     {"--plot", "FILE", "Writes the miss-ratio curves there, as SVG."},
     {"--json", "", "Prints JSON instead of a table."},
 }};
-inline constexpr std::array<OptionDescription, 9> bench_options{{
+inline constexpr std::array<OptionDescription, 10> bench_options{{
     {"--data-dir", "DIR", "Where the results are kept, and on whose disk files and databases are measured."},
     {"--app-id", "ID", "The app; names the data directory."},
     {"--config", "FILE", "The configuration that declares the components, for their start."},
     {"--set", "SECTION.KEY=VALUE", "One configuration value; stronger than the file.", {}, true},
     {"--runs", "N", "At least so many runs of each benchmark; 30 if left out."},
     {"--time", "SECONDS", "Time of each benchmark past which there are no more runs than that."},
+    {"--timeout", "SECONDS", "How long one operation may take; 60 if left out."},
     {"--label", "TEXT", "What this measurement is called in the history."},
     {"--baseline", "", "Later measurements are compared with this one."},
     {"--json", "", "Prints JSON, which `pillion bench compare` reads, instead of a table."},
@@ -125,7 +126,8 @@ inline constexpr std::array<CommandDescription, 16> commands{{
      bench_options},
     {"bench compare", "Tells which of two measurements is slower: exit status 0 neither, 1 the second, 2 unclear.",
      compare_positionals, compare_options},
-    {"bench command", "Measures a program of yours, from its start to its end.", command_positionals, bench_options},
+    {"bench command", "Measures a program of yours, from its start to its end; its name is the benchmark's.",
+     command_positionals, bench_options},
     {"bench method", "Measures a method, over the wire.", call_positionals, bench_options},
     {"bench list", "Lists the suites and their benchmarks.", {}, list_options},
     {"version", "Prints the version."},

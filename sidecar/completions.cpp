@@ -373,14 +373,24 @@ std::string man_page(std::string_view version) {
         for (const PositionalDescription& positional : command.positionals)
             out += "\\fI" + roff(positional.name) + "\\fR: " + roff(positional.summary) + "\n";
     }
-    out += ".SH OPTIONS\n.SS Of serve and call\n" + roff_options(command_table::serve_options);
-    out += ".SS Of schema\n" + roff_options(command_table::schema_options);
+    out += ".SH OPTIONS\n";
+    const auto& all = command_table::commands;
+    for (std::size_t first = 0; first < all.size(); ++first) {
+        const auto shares = [&](const CommandDescription& command) {
+            return command.options.data() == all[first].options.data();
+        };
+        if (all[first].options.empty() || std::find_if(all.begin(), all.end(), shares) != all.begin() + first) continue;
+        std::string names;
+        for (const CommandDescription& command : all)
+            if (shares(command)) names += (names.empty() ? "" : ", ") + std::string(command.name);
+        out += ".SS Of " + roff(names) + "\n" + roff_options(all[first].options);
+    }
     out += ".SS Of the program\n" + roff_options(command_table::global_options);
     out += ".SH CONFIGURATION\nValues come from the file of \\fB\\-\\-config\\fR, then the environment, then "
            "\\fB\\-\\-set\\fR,\n"
            "each stronger than the one before. The variable for a key like ipc.messageBytesMax is "
            "PILLION_IPC_MESSAGE_BYTES_MAX.\n"
-           ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong command line or configuration.\n"
+           ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong command line or configuration, 130 interrupted.\n"
            ".SH EXAMPLES\n";
     for (const ExampleDescription& example : command_table::examples)
         out += ".TP\n\\fB" + roff(example.line) + "\\fR\n" + roff(example.explanation) + "\n";

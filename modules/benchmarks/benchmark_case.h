@@ -3,6 +3,7 @@
 
 #include "ipc/base/error.h"
 #include "modules/benchmarks/benchmarks.h"
+#include "modules/process/process.h"
 
 #include <functional>
 #include <memory>
@@ -25,6 +26,7 @@ class BenchmarkCase {
 // What cases are made of.
 struct BenchmarkSurroundings {
     const Benchmarks::Host& host;
+    PlainChildren& children;
     std::string folder;          // a temporary one, removed afterwards
     std::int64_t timeout_ms = 0; // of one operation
     std::function<bool()> is_cancelled{};

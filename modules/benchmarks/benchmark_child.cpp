@@ -23,22 +23,30 @@ namespace {
 constexpr std::int64_t slice_ms = 100; // how soon a cancellation is seen
 constexpr std::int64_t end_ms_max = 3'000;
 constexpr std::int64_t cancelled_end_ms_max = 300;
+constexpr std::int64_t early_end_ms_max = 300; // from a closed pipe to the end
 constexpr std::size_t errors_shown = 300;
 
 struct SpawnFiles {
     int input; // descriptors, or -1 for /dev/null
     int output;
-    std::string errors; // a file's path; empty for /dev/null
+    int errors;              // a descriptor, or -1 for the file
+    std::string errors_file; // a path
 };
 
-Result<pid_t> spawn(const std::vector<std::string>& command, ChildEnvironment environment, const SpawnFiles& files) {
+Result<pid_t> spawn_plain(const std::vector<std::string>& command, ChildEnvironment environment,
+                          const SpawnFiles& files, const std::string& mark) {
     std::vector<char*> arguments;
     for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
     std::vector<char*> variables;
-    for (char** variable = environ; *variable != nullptr; ++variable)
-        if (environment == ChildEnvironment::as_ours || !std::string_view(*variable).starts_with("PILLION_"))
-            variables.push_back(*variable);
+    const std::string_view mark_name = std::string_view(mark).substr(0, mark.find('=') + 1);
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view text = *variable;
+        if (environment == ChildEnvironment::without_settings && text.starts_with("PILLION_")) continue;
+        if (!mark_name.empty() && text.starts_with(mark_name)) continue;
+        variables.push_back(*variable);
+    }
+    if (!mark.empty()) variables.push_back(const_cast<char*>(mark.c_str()));
     variables.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;
@@ -53,8 +61,11 @@ Result<pid_t> spawn(const std::vector<std::string>& command, ChildEnvironment en
         posix_spawn_file_actions_adddup2(&actions, files.output, STDOUT_FILENO);
     else
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    const std::string errors = files.errors.empty() ? "/dev/null" : files.errors;
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (files.errors >= 0)
+        posix_spawn_file_actions_adddup2(&actions, files.errors, STDERR_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, files.errors_file.c_str(),
+                                         O_WRONLY | O_CREAT | O_TRUNC, 0600);
     sigset_t defaults;
     sigemptyset(&defaults);
     for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) sigaddset(&defaults, signal);
@@ -75,11 +86,16 @@ Result<pid_t> spawn(const std::vector<std::string>& command, ChildEnvironment en
     return fail(code, command[0] + " cannot be started: " + std::strerror(failed));
 }
 
+Result<pid_t> spawn(PlainChildren& children, const std::vector<std::string>& command, ChildEnvironment environment,
+                    const SpawnFiles& files) {
+    return children.start([&] { return spawn_plain(command, environment, files, children.mark()); });
+}
+
 enum class Ended : std::uint8_t { by_itself, not_in_time, cancelled };
 
-Ended await_end(pid_t pid, const ChildLimits& limits) {
+Ended await_end(pid_t pid, std::int64_t wait_ms_max, const std::function<bool()>& is_cancelled) {
     const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-    const std::int64_t until_ns = system_clock().now_ns() + limits.wait_ms_max * 1'000'000;
+    const std::int64_t until_ns = system_clock().now_ns() + wait_ms_max * 1'000'000;
     Ended ended = Ended::not_in_time;
     while (process >= 0) {
         const std::int64_t left_ms = (until_ns - system_clock().now_ns()) / 1'000'000 + 1;
@@ -89,7 +105,7 @@ Ended await_end(pid_t pid, const ChildLimits& limits) {
             ended = Ended::by_itself;
             break;
         }
-        if (limits.is_cancelled && limits.is_cancelled()) {
+        if (is_cancelled && is_cancelled()) {
             ended = Ended::cancelled;
             break;
         }
@@ -98,20 +114,55 @@ Ended await_end(pid_t pid, const ChildLimits& limits) {
     return ended;
 }
 
-int reap(pid_t pid) {
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return status;
-}
-
-std::string last_of(const std::string& file) {
-    std::string text = platform::find_system_text(file).value_or("");
+std::string last_of(std::string text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
     if (text.size() > errors_shown) text = "..." + text.substr(text.size() - errors_shown);
     std::ranges::replace(text, '\n', ' ');
     return text.empty() ? text : ": " + text;
 }
+
+std::string last_of_file(const std::string& path) { return last_of(platform::find_system_text(path).value_or("")); }
+
+// " failed with exit status 3"; empty where it ended well.
+std::string end_of(int status) {
+    if (WIFSIGNALED(status))
+        return " was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")";
+    return WEXITSTATUS(status) == 0 ? "" : " failed with exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+// A pipe of ours and its; both are closed on exec.
+struct PipeEnds {
+    int read = -1;
+    int write = -1;
+    static Result<PipeEnds> create() {
+        std::array<int, 2> ends{-1, -1};
+        if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(ErrorCode::exhausted, "no pipe can be made");
+        return PipeEnds{ends[0], ends[1]};
+    }
+};
+
+// The message of an error response, as the product writes them; the response itself where there is none.
+std::string error_message_of(std::string_view response) {
+    constexpr std::string_view before = R"("message":")";
+    const std::size_t at = response.find(before);
+    if (at == std::string_view::npos) return std::string(response.substr(0, errors_shown));
+    std::string message;
+    for (std::size_t index = at + before.size(); index < response.size() && response[index] != '"'; ++index) {
+        if (response[index] == '\\') ++index;
+        if (index < response.size()) message += response[index];
+    }
+    return "with an error: " + message;
+}
+
+class ClosedLater {
+  public:
+    explicit ClosedLater(int descriptor) : descriptor_(descriptor) {}
+    ~ClosedLater() { close(descriptor_); }
+    ClosedLater(const ClosedLater&) = delete;
+
+  private:
+    const int descriptor_;
+};
 
 // Our own write to a child that is gone is an error, not the end of us, whatever the process makes of SIGPIPE.
 class WithoutPipeSignal {
@@ -136,52 +187,50 @@ class WithoutPipeSignal {
 } // namespace
 
 Result<ServedChild> ServedChild::start(const std::string& program, const std::vector<std::string>& arguments,
-                                       ChildEnvironment environment, ChildLimits limits) {
-    std::array<int, 2> input{-1, -1};
-    std::array<int, 2> output{-1, -1};
-    if (pipe2(input.data(), O_CLOEXEC) != 0) return fail(ErrorCode::exhausted, "no pipe can be made");
-    if (pipe2(output.data(), O_CLOEXEC) != 0) {
-        close(input[0]);
-        close(input[1]);
-        return fail(ErrorCode::exhausted, "no pipe can be made");
-    }
+                                       ChildEnvironment environment, ChildSurroundings around) {
+    ServedChild child(std::move(around)); // closes what it has been given, whatever comes
+    const auto [its_input, our_input] = PILLION_TRY(PipeEnds::create());
+    child.input_ = our_input;
+    const ClosedLater input(its_input);
+    const auto [our_output, its_output] = PILLION_TRY(PipeEnds::create());
+    child.output_ = our_output;
+    const ClosedLater output(its_output);
+    const auto [our_errors, its_errors] = PILLION_TRY(PipeEnds::create());
+    child.errors_ = our_errors;
+    const ClosedLater errors(its_errors);
     std::vector<std::string> command{program, "serve"};
     command.insert(command.end(), arguments.begin(), arguments.end());
-    const auto pid = spawn(command, environment, {.input = input[0], .output = output[1], .errors = {}});
-    close(input[0]);
-    close(output[1]);
-    ServedChild child;
-    child.input_ = input[1];
-    child.output_ = output[0];
-    child.limits_ = std::move(limits);
-    if (!pid) return std::unexpected(pid.error());
-    child.pid_ = *pid;
+    child.pid_ =
+        PILLION_TRY(spawn(child.around_.children, command, environment,
+                          {.input = its_input, .output = its_output, .errors = its_errors, .errors_file = {}}));
     return child;
 }
 
 ServedChild::ServedChild(ServedChild&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)), input_(std::exchange(other.input_, -1)),
-      output_(std::exchange(other.output_, -1)), limits_(std::move(other.limits_)), text_(std::move(other.text_)),
-      given_(other.given_) {}
-
-ServedChild& ServedChild::operator=(ServedChild&& other) noexcept {
-    std::swap(pid_, other.pid_);
-    std::swap(input_, other.input_);
-    std::swap(output_, other.output_);
-    std::swap(limits_, other.limits_);
-    std::swap(text_, other.text_);
-    std::swap(given_, other.given_);
-    return *this;
-}
+      output_(std::exchange(other.output_, -1)), errors_(std::exchange(other.errors_, -1)),
+      around_(std::move(other.around_)), text_(std::move(other.text_)), given_(other.given_) {}
 
 ServedChild::~ServedChild() {
-    if (input_ >= 0) close(input_);
-    if (output_ >= 0) close(output_);
+    for (const int descriptor : {input_, output_, errors_})
+        if (descriptor >= 0) close(descriptor);
     if (pid_ < 0) return;
-    const bool is_cancelled = limits_.is_cancelled && limits_.is_cancelled();
+    const bool is_cancelled = around_.is_cancelled && around_.is_cancelled();
     const std::int64_t wait_ms_max = is_cancelled ? cancelled_end_ms_max : end_ms_max;
-    if (await_end(pid_, {.wait_ms_max = wait_ms_max, .is_cancelled = {}}) != Ended::by_itself) kill(-pid_, SIGKILL);
-    reap(pid_);
+    if (await_end(pid_, wait_ms_max, {}) != Ended::by_itself) kill(-pid_, SIGKILL);
+    PlainChildren::reap(pid_);
+}
+
+std::unexpected<Error> ServedChild::ended_early() {
+    std::string how;
+    if (await_end(pid_, early_end_ms_max, {}) == Ended::by_itself)
+        how = end_of(PlainChildren::reap(std::exchange(pid_, -1)));
+    std::string text(64 * 1024, '\0'); // what a pipe holds
+    const int flags = fcntl(errors_, F_GETFL);
+    fcntl(errors_, F_SETFL, flags | O_NONBLOCK);
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, read(errors_, text.data(), text.size()))));
+    return fail(ErrorCode::unavailable,
+                "the measured process" + (how.empty() ? " ended too early" : how) + last_of(std::move(text)));
 }
 
 Result<void> ServedChild::await(int descriptor, short events, std::int64_t until_ns) {
@@ -189,25 +238,23 @@ Result<void> ServedChild::await(int descriptor, short events, std::int64_t until
         const std::int64_t left_ms = (until_ns - system_clock().now_ns()) / 1'000'000 + 1;
         if (left_ms <= 0)
             return fail(ErrorCode::timeout,
-                        "the measured process did not answer within " + std::to_string(limits_.wait_ms_max) + " ms");
+                        "the measured process did not answer within " + std::to_string(around_.wait_ms_max) + " ms");
         pollfd waiting{.fd = descriptor, .events = events, .revents = 0};
         if (poll(&waiting, 1, static_cast<int>(std::min(left_ms, slice_ms))) > 0) return {};
-        if (limits_.is_cancelled && limits_.is_cancelled()) return fail(ErrorCode::cancelled, "cancelled");
+        if (around_.is_cancelled && around_.is_cancelled()) return fail(ErrorCode::cancelled, "cancelled");
     }
 }
 
 // A message fits the pipe or its reader takes it while we write: nothing else is under way.
 Result<void> ServedChild::send(std::string_view text) {
     const WithoutPipeSignal guard;
-    const std::int64_t until_ns = system_clock().now_ns() + limits_.wait_ms_max * 1'000'000;
+    const std::int64_t until_ns = system_clock().now_ns() + around_.wait_ms_max * 1'000'000;
     while (!text.empty()) {
         PILLION_TRY(await(input_, POLLOUT, until_ns));
         constexpr std::size_t pipe_part = 4096; // what a pipe that is ready takes without waiting
         const ssize_t wrote = write(input_, text.data(), std::min(text.size(), pipe_part));
         if (wrote > 0) text.remove_prefix(static_cast<std::size_t>(wrote));
-        if (wrote < 0 && errno != EINTR && errno != EAGAIN)
-            return fail(ErrorCode::unavailable,
-                        std::string("the measured process ended too early: ") + std::strerror(errno));
+        if (wrote < 0 && errno != EINTR && errno != EAGAIN) return ended_early();
     }
     return {};
 }
@@ -215,7 +262,7 @@ Result<void> ServedChild::send(std::string_view text) {
 Result<std::string_view> ServedChild::receive() {
     text_.erase(0, given_);
     given_ = 0;
-    const std::int64_t until_ns = system_clock().now_ns() + limits_.wait_ms_max * 1'000'000;
+    const std::int64_t until_ns = system_clock().now_ns() + around_.wait_ms_max * 1'000'000;
     std::size_t searched = 0;
     std::size_t end = 0;
     while ((end = text_.find('\n', searched)) == std::string::npos) {
@@ -223,7 +270,7 @@ Result<std::string_view> ServedChild::receive() {
         PILLION_TRY(await(output_, POLLIN, until_ns));
         std::array<char, 64 * 1024> chunk;
         const ssize_t got = read(output_, chunk.data(), chunk.size());
-        if (got == 0) return fail(ErrorCode::unavailable, "the measured process ended too early");
+        if (got == 0) return ended_early();
         if (got > 0) text_.append(chunk.data(), static_cast<std::size_t>(got));
         if (got < 0 && errno != EINTR) return fail(ErrorCode::unavailable, "the measured process cannot be read");
     }
@@ -238,28 +285,23 @@ Result<std::string_view> ServedChild::call(std::string_view text) {
     if (answer.starts_with('[')) return answer;
     constexpr std::size_t head = std::string_view(R"({"jsonrpc":"2.0","id":1,)").size();
     if (answer.substr(std::min(head, answer.size())).starts_with("\"result\"")) return answer;
-    return fail(ErrorCode::failed_precondition,
-                "the measured process answered " + std::string(answer.substr(0, errors_shown)));
+    return fail(ErrorCode::failed_precondition, "the measured process answered " + error_message_of(answer));
 }
 
 Result<void> run_command(const std::vector<std::string>& command, const std::string& errors,
-                         const ChildLimits& limits) {
-    const pid_t pid =
-        PILLION_TRY(spawn(command, ChildEnvironment::as_ours, {.input = -1, .output = -1, .errors = errors}));
-    const Ended ended = await_end(pid, limits);
-    if (ended != Ended::by_itself) kill(-pid, SIGKILL);
-    const int status = reap(pid);
+                         const ChildSurroundings& around) {
+    const pid_t pid = PILLION_TRY(spawn(around.children, command, ChildEnvironment::as_ours,
+                                        {.input = -1, .output = -1, .errors = -1, .errors_file = errors}));
+    const Ended ended = await_end(pid, around.wait_ms_max, around.is_cancelled);
+    // Its group, not yet reaped and so still its own: what it left running would disturb the runs that follow.
+    kill(-pid, SIGKILL);
+    const int status = PlainChildren::reap(pid);
     if (ended == Ended::cancelled) return fail(ErrorCode::cancelled, "cancelled");
     if (ended == Ended::not_in_time)
-        return fail(ErrorCode::timeout, command[0] + " did not end within " + std::to_string(limits.wait_ms_max) +
-                                            " ms and was killed" + last_of(errors));
-    if (WIFSIGNALED(status))
-        return fail(ErrorCode::failed_precondition, command[0] + " was ended by signal " +
-                                                        std::to_string(WTERMSIG(status)) + " (" +
-                                                        strsignal(WTERMSIG(status)) + ")" + last_of(errors));
-    if (WEXITSTATUS(status) != 0)
-        return fail(ErrorCode::failed_precondition,
-                    command[0] + " failed with exit status " + std::to_string(WEXITSTATUS(status)) + last_of(errors));
+        return fail(ErrorCode::timeout, command[0] + " did not end within " + std::to_string(around.wait_ms_max) +
+                                            " ms and was killed" + last_of_file(errors));
+    if (const std::string how = end_of(status); !how.empty())
+        return fail(ErrorCode::failed_precondition, command[0] + how + last_of_file(errors));
     return {};
 }
 

@@ -1,8 +1,9 @@
 // A program that is measured: spoken with over pipes, line by line, or waited for. Private to the module; used by the
-// thread that measures. A plain child, not one of modules/process: what is measured is what a shell would see.
+// thread that measures. A plain child, not one of a ProcessHost: what is measured is what a shell would see.
 #pragma once
 
 #include "ipc/base/error.h"
+#include "modules/process/process.h"
 
 #include <cstdint>
 #include <functional>
@@ -14,7 +15,8 @@
 
 namespace pillion {
 
-struct ChildLimits {
+struct ChildSurroundings {
+    PlainChildren& children;
     std::int64_t wait_ms_max = 10'000; // for an answer, or the end
     std::function<bool()> is_cancelled{};
 };
@@ -28,9 +30,8 @@ enum class ChildEnvironment : std::uint8_t {
 class ServedChild {
   public:
     static Result<ServedChild> start(const std::string& program, const std::vector<std::string>& arguments,
-                                     ChildEnvironment environment, ChildLimits limits);
+                                     ChildEnvironment environment, ChildSurroundings around);
     ServedChild(ServedChild&& other) noexcept;
-    ServedChild& operator=(ServedChild&& other) noexcept;
     // Ends it: its stdin ends, and if that does not help, it is killed; soon, if it is cancelled.
     ~ServedChild();
 
@@ -42,19 +43,24 @@ class ServedChild {
     Result<std::string_view> call(std::string_view text);
 
   private:
-    ServedChild() = default;
+    explicit ServedChild(ChildSurroundings around) : around_(std::move(around)) {}
     Result<void> await(int descriptor, short events, std::int64_t until_ns);
+    // It has ended, or closed a pipe: an error that says how and what it wrote last.
+    std::unexpected<Error> ended_early();
 
     pid_t pid_ = -1;
     int input_ = -1;
     int output_ = -1;
-    ChildLimits limits_{};
+    int errors_ = -1; // holds the beginning of what it writes there; nobody waits for more
+    ChildSurroundings around_;
     std::string text_{};    // what was read and not yet given out
     std::size_t given_ = 0; // of it
 };
 
-// Runs a program to its end, with nothing on its stdin and nobody at its stdout. An error says its exit status and the
-// end of what it wrote on stderr, which goes to the file `errors`.
-Result<void> run_command(const std::vector<std::string>& command, const std::string& errors, const ChildLimits& limits);
+// Runs a program to its end, with nothing on its stdin and nobody at its stdout. What it leaves running in its process
+// group is ended with it. An error says its exit status and the end of what it wrote on stderr, which goes to the file
+// `errors`.
+Result<void> run_command(const std::vector<std::string>& command, const std::string& errors,
+                         const ChildSurroundings& around);
 
 } // namespace pillion

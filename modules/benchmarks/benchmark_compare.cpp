@@ -121,7 +121,9 @@ BenchmarkComparison compare_benchmarks(const BenchmarkRun& before, const Benchma
         change.beforeNs = compared->before_median;
         change.afterNs = compared->after_median;
         change.changePercent = compared->shift_share.value * 100;
-        change.intervalPercent = {compared->shift_share.interval.low * 100, compared->shift_share.interval.high * 100};
+        // Nothing takes less than no time, whatever the scatter of what it took before.
+        change.intervalPercent = {std::max(compared->shift_share.interval.low * 100, -100.0),
+                                  compared->shift_share.interval.high * 100};
         change.probability = compared->probability;
         around.back().floor_percent = (std::ranges::min(now->samples) / std::ranges::min(old.samples) - 1) * 100;
         tested.push_back(&change);

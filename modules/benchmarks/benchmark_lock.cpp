@@ -51,10 +51,15 @@ std::string owner_of(int descriptor) {
 Result<BenchmarkLock> BenchmarkLock::take(const std::string& data_directory) {
     std::error_code failed;
     std::filesystem::create_directories(data_directory, failed);
+    if (failed)
+        return fail(ErrorCode::unavailable, data_directory + " cannot be made: " + failed.message(), {},
+                    "results and what is measured need a data directory that can be written to");
     const std::string path = data_directory + "/benchmark-lock";
     for (int tries = 0; tries < tries_max; ++tries) {
         const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (descriptor < 0) return fail(ErrorCode::unavailable, path + " cannot be opened: " + std::strerror(errno));
+        if (descriptor < 0)
+            return fail(ErrorCode::unavailable, path + " cannot be opened: " + std::strerror(errno), {},
+                        "results and what is measured need a data directory that can be written to");
         BenchmarkLock lock(descriptor, {});
         // A file system that knows no locks keeps nobody from measuring.
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)

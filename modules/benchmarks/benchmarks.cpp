@@ -86,7 +86,8 @@ Result<void> check_settings(const BenchmarkSettings& settings) {
     return {};
 }
 
-Result<void> check_name(const std::vector<BenchmarkDeclaration>& all, const std::string& name) {
+Result<void> check_name(const std::vector<BenchmarkDeclaration>& all, const std::string& name,
+                        std::string_view field = "/names") {
     NearestName nearest(name);
     std::string suites;
     std::string_view last;
@@ -101,7 +102,34 @@ Result<void> check_name(const std::vector<BenchmarkDeclaration>& all, const std:
     return fail(ErrorCode::invalid_params,
                 "there is no suite or benchmark \"" + name + "\"" +
                     (best.empty() ? "; the suites are " + suites : "; did you mean " + best + "?"),
-                "/names", best);
+                std::string(field), best);
+}
+
+Result<void> check_method(const BenchmarkRequest& request) {
+    const std::string& method = request.method;
+    // It becomes part of a request as it stands.
+    if (method.find_first_of("\"\\\n") != std::string::npos)
+        return fail(ErrorCode::method_not_found, "there is no method \"" + method + "\"", "/method");
+    if (method.starts_with("benchmarks.") || method == "run_startup_benchmark" ||
+        method == "run_performance_benchmarks")
+        return fail(ErrorCode::invalid_params, method + " cannot measure itself", "/method");
+    if (method == "shutdown" || method == "shutdown_performance_manager")
+        return fail(ErrorCode::invalid_params, method + " would end the process that is measured", "/method");
+    const std::size_t first = request.params.find_first_not_of(" \t\r\n");
+    if (first != std::string::npos && request.params[first] != '{' && request.params[first] != '[')
+        return fail(ErrorCode::invalid_params,
+                    "params must be an object or an array, got " + request.params.substr(0, 100), "/params");
+    return {};
+}
+
+Result<void> check_command(const std::vector<std::string>& command) {
+    if (!command.empty() && command.front().empty())
+        return fail(ErrorCode::invalid_params, "the command is empty", "/command/0");
+    for (std::size_t word = 0; word < command.size(); ++word)
+        if (command[word].find('\0') != std::string::npos)
+            return fail(ErrorCode::invalid_params, "a word of a command cannot hold a character of code 0",
+                        "/command/" + std::to_string(word));
+    return {};
 }
 
 // A baseline may be of more benchmarks than were run now.
@@ -147,16 +175,10 @@ std::vector<BenchmarkInfo> Benchmarks::list() const {
 Result<void> Benchmarks::check(const BenchmarkRequest& request) const {
     PILLION_TRY(check_settings(request.settings));
     const auto all = catalogue(host_);
+    if (!request.suite.empty()) PILLION_TRY(check_name(all, request.suite, "/suite"));
     for (const std::string& name : request.names) PILLION_TRY(check_name(all, name));
-    if (!request.command.empty() && request.command.front().empty())
-        return fail(ErrorCode::invalid_params, "the command is empty", "/command/0");
-    // It becomes part of a request as it stands.
-    if (request.method.find_first_of("\"\\\n") != std::string::npos)
-        return fail(ErrorCode::method_not_found, "there is no method \"" + request.method + "\"", "/method");
-    if (request.method.starts_with("benchmarks.") || request.method == "run_startup_benchmark" ||
-        request.method == "run_performance_benchmarks")
-        return fail(ErrorCode::invalid_params, request.method + " cannot measure itself", "/method");
-    return {};
+    PILLION_TRY(check_command(request.command));
+    return check_method(request);
 }
 
 Result<void> Benchmarks::begin() {
@@ -210,15 +232,20 @@ Result<BenchmarkRun> Benchmarks::measure(const BenchmarkRequest& request, const 
         return stopping_.load() || (control.is_cancelled && control.is_cancelled());
     };
     const MeasuringFolder folder = PILLION_TRY(MeasuringFolder::create(host_.data_directory));
+    PlainChildren children;
     const BenchmarkSurroundings around{.host = host_,
+                                       .children = children,
                                        .folder = folder.path(),
                                        .timeout_ms = request.settings.timeoutMs,
                                        .is_cancelled = watched.is_cancelled};
     std::vector<BenchmarkSubject> subjects;
-    const bool names_nothing = request.names.empty() && request.command.empty() && request.method.empty();
+    const bool names_nothing =
+        request.suite.empty() && request.names.empty() && request.command.empty() && request.method.empty();
+    const auto is_named = [&request](const std::string& name) {
+        return name == request.suite || std::ranges::find(request.names, name) != request.names.end();
+    };
     for (const BenchmarkDeclaration& declared : catalogue(host_))
-        if (names_nothing || std::ranges::find(request.names, declared.name) != request.names.end() ||
-            std::ranges::find(request.names, declared.suite) != request.names.end())
+        if (names_nothing || is_named(declared.name) || is_named(declared.suite))
             subjects.push_back({declared.name, declared.suite, declared.make(around)});
     if (!request.command.empty())
         subjects.push_back(

@@ -97,7 +97,8 @@ struct BenchmarkRun {
 };
 
 struct BenchmarkRequest {
-    std::vector<std::string> names{};   // suites or single benchmarks; all suites if nothing at all is named
+    std::string suite{};                // a suite or a single benchmark
+    std::vector<std::string> names{};   // more of them; all suites if nothing at all is named
     std::vector<std::string> command{}; // a program and its arguments: the benchmark `command`
     std::string method{};               // the benchmark `method`
     std::string params{};               // JSON
@@ -203,6 +204,7 @@ class Benchmarks {
         std::string data_directory;
         std::string version;
         std::string program = "/proc/self/exe";     // what the suites start
+        std::string guard_program{};                // ends a measured command if we are killed; empty: nobody does
         std::vector<std::string> program_options{}; // --config and --set, for what is measured as the app has it
         bool has_components = false;                // then that start is measured
         // Calls a method of this process; empty: methods are measured in processes of their own, over the wire.

@@ -27,8 +27,12 @@ PILLION_WIRE(
     PILLION_FIELD(suite, "One suite or one benchmark; everything if nothing at all is named.", between(1, 64)),
     PILLION_FIELD(names, "Suites and benchmarks, as benchmarks.list names them.", between(0, 64), defaulted),
     PILLION_FIELD(method, "A method to be measured, in this process.", between(1, 256)),
-    PILLION_FIELD(params, "Its params.", defaulted),
-    PILLION_FIELD(command, "A program and its arguments, to be run to its end.", between(0, 256), defaulted),
+    PILLION_FIELD(params, "Its params: an object or an array.", defaulted),
+    PILLION_FIELD(
+        command,
+        "A program and its arguments, to be run to its end; what it leaves running is ended. The benchmark is "
+        "called `command.` and the program's name, whatever its arguments are.",
+        between(0, 256), defaulted),
     PILLION_FIELD(label, "What this run is called in the history.", between(0, 256)),
     PILLION_FIELD(runs, "At least so many runs; 30 if left out.", between(1, 10'000)),
     PILLION_FIELD(runsMax, "At most so many; 200 if left out, or `runs` if that is more.", between(1, 10'000)),
@@ -88,12 +92,12 @@ PILLION_WIRE(BenchmarksScheduleParams,
 namespace {
 
 BenchmarkRequest request_of(BenchmarksRunParams& params) {
-    BenchmarkRequest request{.names = std::move(params.names),
+    BenchmarkRequest request{.suite = params.suite.value_or(""),
+                             .names = std::move(params.names),
                              .command = std::move(params.command),
                              .method = params.method.value_or(""),
                              .params = std::move(params.params.text),
                              .label = params.label.value_or("")};
-    if (params.suite) request.names.push_back(std::move(*params.suite));
     BenchmarkSettings& settings = request.settings;
     settings.runs = params.runs.value_or(settings.runs);
     settings.runsMax = params.runsMax.value_or(std::max(settings.runsMax, settings.runs));

@@ -43,11 +43,17 @@ class Answer {
 
 std::unique_ptr<BenchmarkCase> command_benchmark(std::vector<std::string> command,
                                                  const BenchmarkSurroundings& around) {
-    const ChildLimits limits{.wait_ms_max = around.timeout_ms, .is_cancelled = around.is_cancelled};
-    return std::make_unique<TimedCase>(around.host.clock, nullptr,
-                                       [command = std::move(command), errors = around.folder + "/stderr", limits] {
-                                           return run_command(command, errors, limits);
-                                       });
+    const ChildSurroundings its{
+        .children = around.children, .wait_ms_max = around.timeout_ms, .is_cancelled = around.is_cancelled};
+    return std::make_unique<TimedCase>(
+        around.host.clock,
+        [around] {
+            return around.host.guard_program.empty() ? Result<void>{}
+                                                     : around.children.guard(around.host.guard_program);
+        },
+        [command = std::move(command), errors = around.folder + "/stderr", its] {
+            return run_command(command, errors, its);
+        });
 }
 
 std::unique_ptr<BenchmarkCase> method_benchmark(std::string method, std::string params,

@@ -16,8 +16,8 @@ constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"rpc.ping"
 constexpr int operations_unmeasured = 10; // of each child, before those that count; fewer where they are slow
 constexpr std::int64_t unmeasured_ns_max = 5'000'000;
 
-ChildLimits limits_of(const BenchmarkSurroundings& around) {
-    return {.wait_ms_max = around.timeout_ms, .is_cancelled = around.is_cancelled};
+ChildSurroundings surroundings_of(const BenchmarkSurroundings& around) {
+    return {.children = around.children, .wait_ms_max = around.timeout_ms, .is_cancelled = around.is_cancelled};
 }
 
 // Goes through what only happens once: code that is not loaded yet, buffers that have to grow.
@@ -42,7 +42,7 @@ class StartCase final : public BenchmarkCase {
     Result<double> operate() override {
         const std::int64_t began_ns = around_.host.clock.now_ns();
         ServedChild child =
-            PILLION_TRY(ServedChild::start(around_.host.program, options_, environment_, limits_of(around_)));
+            PILLION_TRY(ServedChild::start(around_.host.program, options_, environment_, surroundings_of(around_)));
         PILLION_TRY(child.call(request_));
         return static_cast<double>(around_.host.clock.now_ns() - began_ns);
     }
@@ -70,7 +70,7 @@ class CallCase final : public BenchmarkCase {
     Result<void> begin_run() override {
         child_.reset();
         child_.emplace(PILLION_TRY(
-            ServedChild::start(around_.host.program, plan_.options, plan_.environment, limits_of(around_))));
+            ServedChild::start(around_.host.program, plan_.options, plan_.environment, surroundings_of(around_))));
         for (const std::string& request : plan_.first) PILLION_TRY(child_->call(request));
         return settle(*this, around_.host.clock);
     }
@@ -101,7 +101,7 @@ class EventCase final : public BenchmarkCase {
     Result<void> begin_run() override {
         child_.reset();
         child_.emplace(PILLION_TRY(ServedChild::start(around_.host.program, {"--data-dir", around_.folder + "/event"},
-                                                      ChildEnvironment::without_settings, limits_of(around_))));
+                                                      ChildEnvironment::without_settings, surroundings_of(around_))));
         PILLION_TRY(
             child_->call(R"({"jsonrpc":"2.0","id":1,"method":"events.subscribe","params":{"topics":["config"]}})"
                          "\n"));

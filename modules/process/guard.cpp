@@ -16,6 +16,7 @@ namespace pillion {
 namespace {
 
 constexpr int end_wait_ms_max = 200;
+constexpr int work_wait_ms_max = 6'000; // it gives up by itself before
 
 void tell(int socket, GuardRecord record) {
     if (socket >= 0) ::send(socket, &record, sizeof record, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -63,12 +64,18 @@ Result<void> Guard::ensure(const std::string& program, const std::string& run_id
 void Guard::forget(pid_t group) { tell(socket_.number(), {GuardRecord::Kind::remove, group}); }
 
 void Guard::end() {
-    if (pid_ == 0) return;
     tell(socket_.number(), {GuardRecord::Kind::quit, 0});
+    await_end(end_wait_ms_max);
+}
+
+void Guard::end_all() { await_end(work_wait_ms_max); }
+
+void Guard::await_end(int wait_ms_max) {
+    if (pid_ == 0) return;
     const Descriptor process(process_table::open_descriptor(pid_));
     socket_.reset();
     pollfd end{process.number(), POLLIN, 0};
-    while (process.is_open() && ::poll(&end, 1, end_wait_ms_max) < 0 && errno == EINTR) {
+    while (process.is_open() && ::poll(&end, 1, wait_ms_max) < 0 && errno == EINTR) {
     }
     ::waitpid(pid_, nullptr, WNOHANG);
     known_children().remove(pid_);

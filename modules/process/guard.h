@@ -30,9 +30,12 @@ class Guard {
     void forget(pid_t group);
     // Pillion ends in good order and nothing is left to do.
     void end();
+    // The guard does its work now, as if Pillion had been killed; waits until that is done.
+    void end_all();
 
   private:
     bool is_running();
+    void await_end(int wait_ms_max);
 
     Descriptor socket_;
     pid_t pid_ = 0;

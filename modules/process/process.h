@@ -122,6 +122,31 @@ class ProcessHost {
     std::shared_ptr<State> state_;
 };
 
+class Guard;
+
+// Children that another module starts and waits for by itself, as bare as a shell would. No ProcessHost takes them for
+// orphans. Used by one thread at a time.
+class PlainChildren {
+  public:
+    PlainChildren();
+    // Whoever carries the mark and is left is ended, if there is a guard.
+    ~PlainChildren();
+    PlainChildren(const PlainChildren&) = delete;
+
+    // From now on whoever carries the mark is ended should Pillion be killed. `program` is the pillion binary itself.
+    Result<void> guard(const std::string& program);
+    // NAME=VALUE, for the environment of those that are to be ended; empty while there is no guard.
+    const std::string& mark() const { return mark_; }
+    // Calls `start`, which starts one and returns its pid.
+    Result<pid_t> start(const std::function<Result<pid_t>()>& start);
+    // Waits for its end; its status, as waitpid tells it.
+    static int reap(pid_t pid);
+
+  private:
+    std::unique_ptr<Guard> guard_;
+    std::string mark_;
+};
+
 // A TCP port of the loopback interface that nobody listens on now, and that was not handed out in the last minutes.
 Result<std::uint16_t> find_free_port();
 

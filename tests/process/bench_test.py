@@ -66,6 +66,59 @@ class Bench(unittest.TestCase):
         self.assertEqual(failed.returncode, 1)
         self.assertIn("sh failed with exit status 4", failed.stdout)
 
+    def running(self, words: str) -> list[int]:
+        """The processes whose command line is this."""
+        found = []
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip() == words:
+                    found.append(int(folder.name))
+            except OSError:
+                pass
+        return found
+
+    def test_what_a_command_leaves_running_ends_with_it(self):
+        self.assertEqual(self.bench("command", "--runs", "5", "--time", "0.1", "--", "sh", "-c", "sleep 86321 & exit 0").returncode, 0)
+        self.assertEqual(self.running("sleep 86321"), [])
+
+    def test_what_a_command_put_into_another_session_ends_with_the_measurement(self):
+        script = "setsid sleep 86322 & exit 0"
+        self.assertEqual(self.bench("command", "--runs", "5", "--time", "0.1", "--", "sh", "-c", script).returncode, 0)
+        self.assertEqual(self.running("sleep 86322"), [])
+
+    def test_a_command_and_all_it_started_end_when_pillion_is_killed(self):
+        script = "sleep 86323 & setsid sleep 86324 & sleep 86325"
+        bench = subprocess.Popen([binary(), "bench", "command", "--", "sh", "-c", script], env=self.environment,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        sleeps = ["sleep 86323", "sleep 86324", "sleep 86325"]
+        wait_until(lambda: all(self.running(words) for words in sleeps), "the command runs")
+        bench.kill()
+        bench.wait()
+        wait_until(lambda: not any(self.running(words) for words in sleeps + ["sh -c " + script]), "everything has ended")
+
+    def test_a_command_that_takes_too_long_is_given_up(self):
+        ran = self.bench("command", "--timeout", "0.2", "--", "sleep", "86326")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("sleep did not end within 200 ms and was killed", ran.stdout)
+        self.assertEqual(self.running("sleep 86326"), [])
+
+    def test_a_baseline_is_compared_with_the_one_before_it(self):
+        first = self.bench("memory.buffers", "--runs", "12", "--time", "0.1", "--baseline")
+        self.assertNotIn("compared with the baseline", first.stdout)
+        self.assertEqual(first.returncode, 0)
+        second = self.bench("memory.buffers", "--runs", "12", "--time", "0.1", "--baseline")
+        self.assertIn("compared with the baseline", second.stdout)
+
+    def test_a_method_that_fails_tells_why(self):
+        ran = self.bench("method", "rpc.nope")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn('with an error: there is no method "rpc.nope"', ran.stdout)
+
+    def test_a_folder_that_cannot_be_made_is_named(self):
+        ran = self.bench("memory.buffers", "--data-dir", "/dev/null/there")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("/dev/null/there cannot be made: Not a directory", ran.stderr)
+
     def test_a_wrong_suite_names_the_nearest(self):
         refused = self.bench("memroy")
         self.assertEqual(refused.returncode, 2)

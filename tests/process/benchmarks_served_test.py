@@ -59,6 +59,14 @@ class Run(BenchmarksTest):
         for wrong in ({"runs": 0}, {"method": "benchmarks.run"}, {"method": "run_startup_benchmark"}, {"command": [""]}, {"runs": 10, "runsMax": 5}):
             self.assertEqual(app.error("benchmarks.run", **wrong)["code"], INVALID, wrong)
 
+    def test_what_is_wrong_is_pointed_at(self):
+        app = self.app()
+        for field, wrong in {"/suite": {"suite": "memroy"}, "/names": {"names": ["memroy"]}, "/method": {"method": "shutdown"},
+                             "/params": {"method": "rpc.ping", "params": 5}, "/command/1": {"command": ["true", "a\0b"]}}.items():
+            error = app.error("benchmarks.run", **wrong)
+            self.assertEqual((error["code"], error["data"]["field"]), (INVALID, field), wrong)
+        self.assertEqual(app.result("rpc.ping"), app.result("rpc.ping"), "it ended itself")
+
     def test_progress_is_told_while_it_is_measured(self):
         app = self.app()
         asked = app.ask("benchmarks.run", suite="memory", **QUICK, _meta={"progressToken": "mine"})

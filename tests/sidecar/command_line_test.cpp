@@ -83,6 +83,7 @@ TEST_CASE("bench takes suites, a program or a method, and how long", "[command_l
     CHECK(suites->seconds == 0.5);
     CHECK(suites->as_json);
     CHECK(suites->is_baseline);
+    CHECK(parse({"bench", "--timeout", "2"})->timeout_seconds == 2);
     CHECK(parse({"bench"})->suites.empty());
     const auto program = parse({"bench", "command", "--runs", "3", "--", "ls", "-l", "--json"});
     REQUIRE(program);
@@ -101,6 +102,7 @@ TEST_CASE("bench compare takes two measurements and a minimum effect", "[command
     CHECK(error({"bench", "compare", "a.json"}).find("usage: pillion bench compare BEFORE AFTER") != std::string::npos);
     CHECK(error({"bench", "compare", "a", "b", "--min-effect", "nan"}).starts_with("--min-effect takes a number"));
     CHECK(error({"bench", "--runs", "0"}).starts_with("--runs takes a number, got \"0\""));
+    CHECK(error({"bench", "--time", "0"}).ends_with("the least is 0.001, the most 3600"));
     CHECK(error({"bench", "command"}).find("PROGRAM") != std::string::npos);
 }
 
@@ -115,6 +117,18 @@ TEST_CASE("help explains the program and each command", "[command_line]") {
     CHECK(parse({"serve", "--help"})->text.starts_with("Usage: pillion serve [options]"));
     CHECK(parse({"help", "config", "check"})->text.starts_with("Usage: pillion config check FILE"));
     CHECK(parse({"call", "--help"})->kind == Kind::help);
+}
+
+TEST_CASE("help on the first word of commands of two explains them all", "[command_line]") {
+    for (const auto& words : {std::vector<const char*>{"config", "--help"}, {"config", "-h"}, {"help", "config"}}) {
+        const auto command = parse(words);
+        REQUIRE(command);
+        CHECK(command->kind == Kind::help);
+        CHECK(command->text.find("pillion config check FILE") != std::string::npos);
+        CHECK(command->text.find("pillion config default") != std::string::npos);
+    }
+    CHECK(parse({"bench", "--help"})->text.find("pillion bench compare BEFORE AFTER\n") == std::string::npos);
+    CHECK_FALSE(parse({"confog", "--help"}));
 }
 
 TEST_CASE("a wrong name gives the nearest command or option", "[command_line]") {
@@ -149,8 +163,9 @@ TEST_CASE("every command and option stands in every completion and in the manual
             CHECK(script.find(word) != std::string::npos);
     }
     const std::string page = man_page("0.1.0");
-    for (const auto& option : command_table::serve_options)
-        CHECK(page.find(option.summary.substr(0, 12)) != std::string::npos);
+    for (const CommandDescription& command : command_table::commands)
+        for (const OptionDescription& option : command.options)
+            CHECK(page.find(option.summary.substr(0, option.summary.find_first_of("-`'"))) != std::string::npos);
 }
 
 TEST_CASE("bash accepts its completion script", "[command_line]") {

@@ -3554,9 +3554,9 @@ export interface BenchmarksRunParams {
   names?: string[];
   /** A method to be measured, in this process. Range: 1 to 256 bytes. */
   method?: string;
-  /** Its params. Default: {}. */
+  /** Its params: an object or an array. Default: {}. */
   params?: unknown;
-  /** A program and its arguments, to be run to its end. Range: 0 to 256 elements. Default: []. */
+  /** A program and its arguments, to be run to its end; what it leaves running is ended. The benchmark is called `command.` and the program's name, whatever its arguments are. Range: 0 to 256 elements. Default: []. */
   command?: string[];
   /** What this run is called in the history. Range: 0 to 256 bytes. */
   label?: string;
@@ -3870,7 +3870,7 @@ export interface ProfilerStopResult {
   state: ProfileState;
   /** The format. */
   format: ProfileFormat;
-  /** Of `allocations`: all of them, estimated from the samples. */
+  /** Of `allocations`: all of them, estimated from the samples that found room. */
   allocated?: ProfilerAllocated;
   /** How long the text is. */
   bytes: number;
@@ -3901,7 +3901,7 @@ export interface ProfilerHotPathsParams {
 export interface ProfilerHotPathsResult {
   /** The recording; absent if nothing was recorded. */
   state?: ProfileState;
-  /** Of `allocations`: all of them so far, estimated. */
+  /** Of `allocations`: all of them so far, estimated from the samples that found room. */
   allocated?: ProfilerAllocated;
   /** The functions that most samples were in, or that allocated most, first; of `cpu` and `allocations`. */
   functions: ProfilerFunction[];
