@@ -71,6 +71,10 @@ struct Bench {
 bool is_well_formed(const std::string& text) {
     std::vector<std::string> open;
     for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
+        if (text.compare(at, 9, "<![CDATA[") == 0) {
+            if ((at = text.find("]]>", at)) == std::string::npos) return false;
+            continue;
+        }
         const std::size_t end = text.find('>', at);
         if (end == std::string::npos) return false;
         const std::string tag = text.substr(at + 1, end - at - 1);
