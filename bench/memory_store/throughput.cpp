@@ -88,28 +88,31 @@ std::size_t allocated_bytes() {
 class Bench {
   public:
     explicit Bench(bool is_quick)
-        : entries_(is_quick ? 200'000 : 1'000'000), round_(is_quick ? 100'000 : 400'000), bare_(entries_),
-          clock_(entries_), store_({.bytes_max = std::uint64_t{1} << 32}) {
+        : round_(is_quick ? 100'000 : 400'000), bare_(entries_), clock_(entries_),
+          store_({.bytes_max = std::uint64_t{1} << 32}) {
         keys_.resize(entries_ * key_bytes);
-        const std::string record(record_bytes, 'r');
         for (std::size_t i = 0; i < entries_; ++i) {
             char name[32];
             std::snprintf(name, sizeof name, "key:%012zu", i * 7'919 % entries_);
             std::memcpy(&keys_[i * key_bytes], name, key_bytes);
         }
         for (std::size_t i = 0; i < entries_; ++i) {
-            bare_.put(key(i), MemoryStore::hash_of(key(i)), record);
-            clock_.put(key(i), MemoryStore::hash_of(key(i)), record);
-            lru_.put(key(i), record);
+            bare_.put(key(i), MemoryStore::hash_of(key(i)), record_);
+            clock_.put(key(i), MemoryStore::hash_of(key(i)), record_);
+            lru_.put(key(i), record_);
         }
-        const std::size_t before = allocated_bytes();
-        for (std::size_t i = 0; i < entries_; ++i) store_.put(key(i), MemoryStore::hash_of(key(i)), record, 0);
-        overhead_ = static_cast<double>(allocated_bytes() - before) / static_cast<double>(entries_) -
-                    static_cast<double>(key_bytes + record_bytes);
+        for (std::size_t i = 0; i < entries_; ++i) put(store_, i);
         requests_ = zipf(4 * round_, entries_, 0.99, 42);
     }
 
-    double overhead() const { return overhead_; }
+    // Bytes an entry beyond key and record, of a store with all that belongs to it.
+    double overhead(std::size_t entries_max, std::size_t puts) const {
+        const std::size_t before = allocated_bytes();
+        MemoryStore store({.bytes_max = std::uint64_t{1} << 32, .entries_max = entries_max});
+        for (std::size_t i = 0; i < puts; ++i) put(store, i);
+        return static_cast<double>(allocated_bytes() - before) / static_cast<double>(store.stats().entries) -
+               static_cast<double>(key_bytes + record_bytes);
+    }
 
     double bare_ns(std::size_t round) {
         return time(round, [this](std::string_view name, char* out) {
@@ -136,19 +139,31 @@ class Bench {
             });
         });
     }
-    // Hits a second of two threads over those of one.
+    // Hits a second of two threads over those of one; of the bare table it is what the machine allows.
     double scaling(std::size_t round) {
-        const double one = store_ns(round);
+        return scaling_of([this](std::size_t each) { return store_ns(each); }, round);
+    }
+    double bare_scaling(std::size_t round) {
+        return scaling_of([this](std::size_t each) { return bare_ns(each); }, round);
+    }
+
+  private:
+    void put(MemoryStore& store, std::size_t index) const {
+        store.put(key(index), MemoryStore::hash_of(key(index)), record_, 0);
+    }
+
+    template <class Measure>
+    static double scaling_of(const Measure& measure, std::size_t round) {
+        const double one = measure(round);
         double first = 0;
         double second = 0;
-        std::thread a([&] { first = store_ns(round); });
-        std::thread b([&] { second = store_ns(round + 1); });
+        std::thread a([&] { first = measure(round); });
+        std::thread b([&] { second = measure(round + 1); });
         a.join();
         b.join();
         return one * (1 / first + 1 / second);
     }
 
-  private:
     std::string_view key(std::size_t index) const { return {&keys_[index * key_bytes], key_bytes}; }
 
     template <class Read>
@@ -166,8 +181,9 @@ class Bench {
         return took.count() / static_cast<double>(round_);
     }
 
-    const std::size_t entries_;
+    static constexpr std::size_t entries_ = 1'000'000;
     const std::size_t round_;
+    const std::string record_ = std::string(record_bytes, 'r');
     std::vector<char> keys_;
     std::vector<std::uint32_t> requests_;
     BareTable bare_;
@@ -175,7 +191,6 @@ class Bench {
     std::atomic_flag clock_lock_;
     LruTable lru_;
     MemoryStore store_;
-    double overhead_ = 0;
 };
 
 } // namespace
@@ -193,6 +208,7 @@ std::vector<Row> throughput_rows(bool is_quick) {
     PeerFigure lru{.peer = "LRU, mutex"};
     PeerFigure store{.peer = "pillion"};
     PeerFigure scaling{.peer = "pillion"};
+    PeerFigure bare_scaling{.peer = "bare hash table"};
     const std::size_t rounds = is_quick ? 5 : 9;
     for (std::size_t round = 0; round < rounds; ++round) {
         bare.samples.push_back(bench->bare_ns(round));
@@ -200,22 +216,35 @@ std::vector<Row> throughput_rows(bool is_quick) {
         lru.samples.push_back(bench->lru_ns(round));
         store.samples.push_back(bench->store_ns(round));
         scaling.samples.push_back(bench->scaling(round));
+        bare_scaling.samples.push_back(bench->bare_scaling(round));
     }
     hit.figures = {bare, clock, lru, store};
     Row scale{.key = "scaling",
               .title = "hits of two threads over one",
               .unit = "x",
-              .reference = "",
+              .reference = "bare hash table",
               .goal = {.figure_min = 1.7},
-              .figures = {scaling}};
-    Row memory{.key = "overhead",
-               .title = "memory beyond key and value",
-               .unit = "B",
-               .reference = "",
-               .goal = {.figure_max = 64},
-               .figures = {{.peer = "pillion", .samples = {bench->overhead()}}},
-               .note = "as the C library's allocator counts it, with its rounding"};
-    return {std::move(hit), std::move(scale), std::move(memory)};
+              .figures = {bare_scaling, scaling}};
+    std::vector<Row> rows{std::move(hit), std::move(scale)};
+    struct Size {
+        const char* key;
+        const char* title;
+        std::size_t entries_max;
+        std::size_t puts;
+    };
+    for (const Size& size : {Size{"overhead", "memory an entry, 1 M", 0, 1'000'000},
+                             Size{"overhead.small", "memory an entry, 10,000", 0, 10'000},
+                             Size{"overhead.smallFull", "memory an entry, 10,000, full", 10'000, 20'000},
+                             Size{"overhead.full", "memory an entry, 200,000, full", 200'000, 400'000}}) {
+        rows.push_back({.key = size.key,
+                        .title = size.title,
+                        .unit = "B",
+                        .reference = "",
+                        .goal = {.figure_max = 64},
+                        .figures = {{.peer = "pillion", .samples = {bench->overhead(size.entries_max, size.puts)}}},
+                        .note = "beyond key and value, as the C library's allocator counts it, with its rounding"});
+    }
+    return rows;
 }
 
 } // namespace pillion::bench

@@ -9,6 +9,8 @@ ShadowLists::NodeId ShadowLists::add(std::uint64_t hash, std::uint32_t weight, s
         free_ = nodes_[node].next;
     } else {
         node = static_cast<NodeId>(nodes_.size());
+        // Not twice as many: they are most of what a shadow takes.
+        if (nodes_.size() == nodes_.capacity()) nodes_.reserve(nodes_.size() + nodes_.size() / 8 + 16);
         nodes_.emplace_back();
     }
     nodes_[node] = Node{.hash = hash, .weight = weight};
