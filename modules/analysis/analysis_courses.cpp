@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace pillion {
 
@@ -65,6 +66,17 @@ Result<std::vector<SeriesCourse>> courses_of(Series& series, const AnalysisRange
         return fail(ErrorCode::not_found, "nothing was recorded under the name \"" + range.metric.substr(0, 160) + "\"",
                     "/metric", "metrics.list names what there is");
     return courses;
+}
+
+double notable_min(const SeriesCourse& course) {
+    constexpr std::array own = {"pillion.", "process.", "rpc.", "system."};
+    constexpr double cores = 0.05;
+    constexpr std::array<std::pair<std::string_view, double>, 5> least{
+        {{"1", 0.01}, {"s", 0.001}, {"ns", 1e6}, {"By", 1024 * 1024}, {"By/s", 100'000}}};
+    if (std::ranges::none_of(own, [&](const char* start) { return course.metric.starts_with(start); })) return 0;
+    if (course.metric.find(".cpu.") != std::string::npos) return cores;
+    const auto found = std::ranges::find(least, course.unit, &std::pair<std::string_view, double>::first);
+    return found == least.end() ? 0 : found->second;
 }
 
 TrendMeaning meaning_of(std::string_view metric, bool rises) {

@@ -17,6 +17,10 @@ Result<std::vector<SeriesCourse>> courses_of(Series& series, const AnalysisRange
 // A query whose metric nobody recorded yet has no lines.
 Result<std::vector<SeriesLine>> lines_or_none(Series& series, const SeriesQuery& query);
 
+// How far a series that Pillion makes must move before anybody would notice: a processor's clock ticks ten milliseconds
+// at a time, and what rests is moved a hundredfold by one tick. 0 for series of the user's own.
+double notable_min(const SeriesCourse& course);
+
 // What it means to the user when the metric rises.
 TrendMeaning meaning_of(std::string_view metric, bool rises);
 

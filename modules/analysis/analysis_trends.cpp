@@ -56,7 +56,7 @@ std::optional<SeriesTrend> trend_of(const SeriesCourse& course) {
                       .slopePerHourHigh = found->slope_interval.high,
                       .changeShare = base > 0 ? change / base : 0,
                       .probability = found->probability};
-    if (std::abs(trend.changeShare) < change_share_min) return std::nullopt;
+    if (std::abs(trend.changeShare) < change_share_min || std::abs(change) < notable_min(course)) return std::nullopt;
     return trend;
 }
 
@@ -67,8 +67,13 @@ std::vector<double> values_of(const SeriesCourse& course) {
 }
 
 std::vector<statistics::ChangePoint> changes_of(const SeriesCourse& course) {
-    return statistics::change_points(values_of(course), {.minimum_effect = change_share_min, .false_alarm_share = 0.01})
-        .value_or(std::vector<statistics::ChangePoint>{});
+    auto changes =
+        statistics::change_points(values_of(course), {.minimum_effect = change_share_min, .false_alarm_share = 0.01})
+            .value_or(std::vector<statistics::ChangePoint>{});
+    std::erase_if(changes, [least = notable_min(course)](const statistics::ChangePoint& change) {
+        return std::abs(change.after - change.before) < least;
+    });
+    return changes;
 }
 
 // The first values on a new level are no anomalies: the change is told already.
@@ -114,9 +119,11 @@ Result<std::vector<SeriesAnomaly>> Analysis::anomalies(const AnalysisRange& rang
         const auto found = find_anomalies(course.points);
         if (!found || found->empty()) continue;
         const std::vector<statistics::ChangePoint> known = changes_of(course);
+        const double least = notable_min(course);
         std::size_t next = 0;
         for (const AnomalyPoint& point : *found) {
-            if (begins_level(point, known)) continue;
+            const double beyond = std::max(point.value - point.high, point.low - point.value);
+            if (beyond < least || begins_level(point, known)) continue;
             const bool goes_on = next != 0 && point.index == next;
             next = point.index + 1;
             if (goes_on) {

@@ -200,3 +200,24 @@ TEST_CASE("a value far off the few that a metric takes is an anomaly", "[analysi
     REQUIRE(found.size() == 1);
     CHECK(found[0].index == 120);
 }
+
+TEST_CASE("what rests is not called out of place, risen or changed for a movement that nobody would notice",
+          "[analysis]") {
+    ManualClock clock;
+    ManualTimers timers{clock};
+    Series series{{.clock = clock, .timers = timers}};
+    constexpr SeriesSpec cpu{"process.cpu.utilization", "Cores.", "1", SeriesKind::gauge};
+    constexpr SeriesSpec own{"app.share", "A share.", "1", SeriesKind::gauge};
+    for (int second = 0; second < 300; ++second) {
+        // One tick of ten milliseconds now and then, and twice as many in the second half.
+        const double ticks = second % (second < 150 ? 40 : 20) == 7 ? 0.01 : second < 150 ? 0.0001 : 0.0004;
+        REQUIRE(series.observe(cpu, {{"process", "idle"}}, ticks));
+        REQUIRE(series.observe(own, {}, (second < 150 ? 0.0001 : 0.0004) + second % 5 * 1e-6));
+        clock.advance_ms(1000);
+    }
+    Analysis analysis({.series = series});
+    CHECK_FALSE(names(analysis.anomalies({}).value(), cpu.name));
+    CHECK_FALSE(names(analysis.changes({}).value(), cpu.name));
+    CHECK_FALSE(names(analysis.trends({}).value(), cpu.name));
+    CHECK(names(analysis.changes({}).value(), own.name));
+}
