@@ -139,6 +139,9 @@ Result<void> take_bench(Command& command, const RawValue& raw) {
 
 Result<void> take(Command& command, const RawValue& raw, std::string& log_level) {
     const auto& [name, value] = raw;
+    // A script's variable that was not set: what is kept must not land at the root.
+    if (value.empty() && (name == "--data-dir" || name == "--app-id" || name == "--config"))
+        return wrong(std::string(name) + " is empty; leave it out, or name one");
     if (name == "--json") command.as_json = true;
     if (name == "--all") command.wants_all = true;
     PILLION_TRY(take_bench(command, raw));

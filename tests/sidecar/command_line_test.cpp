@@ -151,6 +151,13 @@ TEST_CASE("an option without its value, given twice or standing where none belon
     CHECK(error({"man", "--format", "x"}).starts_with("unknown option --format of pillion man"));
 }
 
+TEST_CASE("an empty name of a folder, an app or a file is refused", "[command_line]") {
+    for (const char* option : {"--data-dir", "--app-id", "--config"})
+        for (const char* command : {"serve", "bench"})
+            CHECK(error({command, option, ""}) == std::string(option) + " is empty; leave it out, or name one");
+    CHECK(error({"serve", "--data-dir="}).starts_with("--data-dir is empty"));
+}
+
 TEST_CASE("a wrong command line exits with status 2", "[command_line]") {
     CHECK(report_usage_error({.message = "expected in this test"}) == 2);
 }
