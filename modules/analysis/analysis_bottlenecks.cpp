@@ -214,9 +214,10 @@ Result<AnalysisReport> Analysis::run(const AnalysisRange& range) {
             std::ranges::find(report.recommendations, one.advice) == report.recommendations.end())
             report.recommendations.push_back(one.advice);
     }
-    report.trends = PILLION_TRY(trends(range));
-    report.anomalies = PILLION_TRY(anomalies(range));
-    report.changes = PILLION_TRY(changes(range));
+    report.trends = find_trends(report.courses);
+    CourseEvents events = find_events(report.courses);
+    report.anomalies = std::move(events.anomalies);
+    report.changes = std::move(events.changes);
     report.hotPaths = PILLION_TRY(hot_paths(range));
     return report;
 }

@@ -52,7 +52,6 @@ Result<std::vector<SeriesCourse>> courses_of(Series& series, const AnalysisRange
         if (!range.metric.empty() && name.name != range.metric) continue;
         is_known = true;
         for (SeriesLine& line : PILLION_TRY(lines_or_none(series, query_of(name, span)))) {
-            if (courses.size() >= courses_max) return courses;
             // A counter's first reading is the base of those that follow, not a rate.
             if (name.kind == SeriesKind::counter && !line.points.empty()) line.points.erase(line.points.begin());
             courses.push_back({.metric = name.name,

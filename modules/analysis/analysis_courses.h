@@ -12,8 +12,14 @@ struct AnalysisSpan {
 Result<AnalysisSpan> span_of(Series& series, const AnalysisRange& range);
 // At most so many points each; of gauges the mean, of counters the rate, of histograms the 95th percentile.
 inline constexpr std::int64_t course_points = 360;
-inline constexpr std::size_t courses_max = 300;
 Result<std::vector<SeriesCourse>> courses_of(Series& series, const AnalysisRange& range);
+std::vector<SeriesTrend> find_trends(const std::vector<SeriesCourse>& courses);
+// Changes of level, and what is out of place beside them: the same search serves both.
+struct CourseEvents {
+    std::vector<SeriesChange> changes;
+    std::vector<SeriesAnomaly> anomalies;
+};
+CourseEvents find_events(const std::vector<SeriesCourse>& courses);
 // A query whose metric nobody recorded yet has no lines.
 Result<std::vector<SeriesLine>> lines_or_none(Series& series, const SeriesQuery& query);
 

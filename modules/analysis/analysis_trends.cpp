@@ -84,11 +84,51 @@ bool begins_level(const AnomalyPoint& point, const std::vector<statistics::Chang
     });
 }
 
+void add_changes(const SeriesCourse& course, const std::vector<statistics::ChangePoint>& found,
+                 std::vector<SeriesChange>& changes) {
+    for (const statistics::ChangePoint& change : found)
+        changes.push_back({.metric = course.metric,
+                           .labels = course.labels,
+                           .unit = course.unit,
+                           .at = course.points[change.index].at_ms,
+                           .before = change.before,
+                           .after = change.after,
+                           .changeShare = change.before != 0 ? change.shift / std::abs(change.before) : 0,
+                           .meaning = meaning_of(course.metric, change.after > change.before)});
+}
+
+void add_anomalies(const SeriesCourse& course, const std::vector<statistics::ChangePoint>& known,
+                   std::vector<SeriesAnomaly>& anomalies) {
+    const auto found = find_anomalies(course.points);
+    if (!found) return;
+    const double least = notable_min(course);
+    std::size_t next = 0;
+    for (const AnomalyPoint& point : *found) {
+        const double beyond = std::max(point.value - point.high, point.low - point.value);
+        if (beyond < least || begins_level(point, known)) continue;
+        const bool goes_on = next != 0 && point.index == next;
+        next = point.index + 1;
+        if (goes_on) {
+            ++anomalies.back().points;
+            continue;
+        }
+        anomalies.push_back({.metric = course.metric,
+                             .labels = course.labels,
+                             .unit = course.unit,
+                             .at = course.points[point.index].at_ms,
+                             .value = point.value,
+                             .expectedLow = point.low,
+                             .expectedHigh = point.high,
+                             .votes = static_cast<std::uint64_t>(point.votes),
+                             .seasonal = point.seasonal});
+    }
+}
+
 } // namespace
 
-Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
+std::vector<SeriesTrend> find_trends(const std::vector<SeriesCourse>& courses) {
     std::vector<SeriesTrend> trends;
-    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range)))
+    for (const SeriesCourse& course : courses)
         if (auto trend = trend_of(course)) trends.push_back(std::move(*trend));
     std::ranges::stable_sort(trends, std::greater<>{}, [](const SeriesTrend& trend) {
         return std::pair(trend.meaning == TrendMeaning::worse, std::abs(trend.changeShare));
@@ -96,53 +136,28 @@ Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
     return trends;
 }
 
-Result<std::vector<SeriesChange>> Analysis::changes(const AnalysisRange& range) {
-    std::vector<SeriesChange> changes;
-    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
-        for (const statistics::ChangePoint& change : changes_of(course))
-            changes.push_back({.metric = course.metric,
-                               .labels = course.labels,
-                               .unit = course.unit,
-                               .at = course.points[change.index].at_ms,
-                               .before = change.before,
-                               .after = change.after,
-                               .changeShare = change.before != 0 ? change.shift / std::abs(change.before) : 0,
-                               .meaning = meaning_of(course.metric, change.after > change.before)});
+CourseEvents find_events(const std::vector<SeriesCourse>& courses) {
+    CourseEvents events;
+    for (const SeriesCourse& course : courses) {
+        const std::vector<statistics::ChangePoint> changes = changes_of(course);
+        add_changes(course, changes, events.changes);
+        add_anomalies(course, changes, events.anomalies);
     }
-    std::ranges::stable_sort(changes, {}, &SeriesChange::at);
-    return changes;
+    std::ranges::stable_sort(events.changes, {}, &SeriesChange::at);
+    std::ranges::stable_sort(events.anomalies, {}, &SeriesAnomaly::at);
+    return events;
+}
+
+Result<std::vector<SeriesTrend>> Analysis::trends(const AnalysisRange& range) {
+    return find_trends(PILLION_TRY(courses_of(host_.series, range)));
+}
+
+Result<std::vector<SeriesChange>> Analysis::changes(const AnalysisRange& range) {
+    return find_events(PILLION_TRY(courses_of(host_.series, range))).changes;
 }
 
 Result<std::vector<SeriesAnomaly>> Analysis::anomalies(const AnalysisRange& range) {
-    std::vector<SeriesAnomaly> anomalies;
-    for (const SeriesCourse& course : PILLION_TRY(courses_of(host_.series, range))) {
-        const auto found = find_anomalies(course.points);
-        if (!found || found->empty()) continue;
-        const std::vector<statistics::ChangePoint> known = changes_of(course);
-        const double least = notable_min(course);
-        std::size_t next = 0;
-        for (const AnomalyPoint& point : *found) {
-            const double beyond = std::max(point.value - point.high, point.low - point.value);
-            if (beyond < least || begins_level(point, known)) continue;
-            const bool goes_on = next != 0 && point.index == next;
-            next = point.index + 1;
-            if (goes_on) {
-                ++anomalies.back().points;
-                continue;
-            }
-            anomalies.push_back({.metric = course.metric,
-                                 .labels = course.labels,
-                                 .unit = course.unit,
-                                 .at = course.points[point.index].at_ms,
-                                 .value = point.value,
-                                 .expectedLow = point.low,
-                                 .expectedHigh = point.high,
-                                 .votes = static_cast<std::uint64_t>(point.votes),
-                                 .seasonal = point.seasonal});
-        }
-    }
-    std::ranges::stable_sort(anomalies, {}, &SeriesAnomaly::at);
-    return anomalies;
+    return find_events(PILLION_TRY(courses_of(host_.series, range))).anomalies;
 }
 
 } // namespace pillion

@@ -155,6 +155,29 @@ TEST_CASE("the page is whole, holds no script and escapes names", "[analysis]") 
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path() + "/reports"), {}) == 1);
 }
 
+TEST_CASE("a report looks at every series, however many the app adds", "[analysis]") {
+    Hour hour;
+    // The ten minutes before the end, each of these a name that sorts before all of Pillion's own.
+    for (int step = 0; step < 60; ++step)
+        for (int name = 0; name < 25; ++name) {
+            const std::string metric = "app.added" + std::to_string(name);
+            for (int label = 0; label < 20; ++label)
+                hour.put({metric.c_str(), "", "1", SeriesKind::gauge}, {{"which", std::to_string(label)}},
+                         100 + (step + label) % 3 + (name == 24 && label == 19 ? step : 0));
+            if (name == 24) hour.clock.advance_ms(10'000);
+        }
+    const TemporaryFolder folder;
+    const Analysis::Host host{.series = hour.series, .folder = folder.path()};
+    Analysis analysis(host);
+    const AnalysisReport report = analysis.run({}).value();
+    CHECK(report.seriesExamined >= 500);
+    CHECK(names(report.trends, "app.added24"));
+    CHECK(names(report.trends, "process.memory.private"));
+    std::ifstream file(analysis.write_page(report).value());
+    const std::string page{std::istreambuf_iterator<char>(file), {}};
+    CHECK(page.find("aria-label=\"system.cpu.utilization\"") != std::string::npos);
+}
+
 TEST_CASE("a page without a folder, or with one that cannot be, is an error", "[analysis]") {
     Hour hour;
     CHECK(Analysis({.series = hour.series}).write_page({}).error().code == ErrorCode::unavailable);
