@@ -44,7 +44,10 @@ Axis axis_of(const SeriesCourse& course) {
     }
     // From 0, unless all that happens would be a thin line high above it.
     if (low > 0 && high - low > 0.25 * high) low = 0;
-    if (high - low < 1e-9 * std::max(std::abs(high), 1.0)) high = low + std::max(std::abs(low) * 0.1, 1e-9);
+    if (high - low < 1e-9 * std::max(std::abs(high), 1.0)) { // a constant, seen from 0
+        high = low == 0 ? 1 : std::max(low, 0.0);
+        low = std::min(low, 0.0);
+    }
     double unit = 1;
     if (course.unit.starts_with("By"))
         while (high >= 1024 * unit) unit *= 1024;
@@ -85,12 +88,18 @@ class Chart {
         const double share = (value - axis_.low) / (axis_.high - axis_.low);
         return bottom - std::clamp(share, 0.0, 1.0) * (bottom - top);
     }
+    // As many digits as tell the lines' values apart.
+    int digits() const {
+        const double largest = std::max(std::abs(axis_.low), std::abs(axis_.high));
+        return 2 + static_cast<int>(std::floor(std::log10(largest / axis_.step)));
+    }
     void grid() {
         for (double value = axis_.low; value <= axis_.high + axis_.step / 2; value += axis_.step) {
             const std::string at = page_number(y(value));
             out_ += "<line class=\"grid\" x1=\"" + page_number(left) + "\" x2=\"" + page_number(right) + "\" y1=\"" +
                     at + "\" y2=\"" + at + "\"/><text class=\"tick\" text-anchor=\"end\" x=\"" + page_number(left - 6) +
-                    "\" y=\"" + page_number(y(value) + 3.5) + "\">" + page_figure(value, course_.unit) + "</text>";
+                    "\" y=\"" + page_number(y(value) + 3.5) + "\">" + page_figure(value, course_.unit, digits()) +
+                    "</text>";
         }
         for (int part = 0; part <= 4; ++part) {
             const std::int64_t at_ms = from_ms_ + span_ms_ * part / 4;
@@ -130,17 +139,24 @@ class Chart {
     std::string out_{};
 };
 
+constexpr int usual_digits = 3;
+
+std::string in_digits(double value, int digits) {
+    return formatted(("%." + std::to_string(std::min(digits, 15)) + "g").c_str(), value);
+}
+
 struct Scale {
     const char* name;
     double size;
 };
 
 template <std::size_t Count>
-std::string scaled(double value, const Scale (&scales)[Count], std::string_view rest) {
+std::string scaled(double value, const Scale (&scales)[Count], std::string_view rest, int digits) {
     const Scale* chosen = &scales[0];
     for (const Scale& scale : scales)
         if (std::abs(value) >= scale.size * 0.9995) chosen = &scale;
     const double shown = value / chosen->size;
+    if (digits > usual_digits) return in_digits(shown, digits) + " " + chosen->name + std::string(rest);
     const char* format = std::abs(shown) >= 100 || shown == std::round(shown) ? "%.0f"
                          : std::abs(shown) >= 10                              ? "%.1f"
                                                                               : "%.2f";
@@ -151,7 +167,7 @@ std::string scaled(double value, const Scale (&scales)[Count], std::string_view 
 
 std::string page_number(double value, const char* format) { return formatted(format, value); }
 
-std::string page_figure(double value, std::string_view unit) {
+std::string page_figure(double value, std::string_view unit, int digits) {
     static constexpr Scale bytes[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}};
     static constexpr Scale seconds[] = {{"ns", 1e-9}, {"µs", 1e-6}, {"ms", 1e-3}, {"s", 1}};
     static constexpr Scale plain[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}};
@@ -159,14 +175,17 @@ std::string page_figure(double value, std::string_view unit) {
     const std::string_view base = unit.substr(0, slash);
     const std::string_view rest = slash == std::string_view::npos ? std::string_view{} : unit.substr(slash);
     if (value == 0) return "0";
-    if (base == "By") return scaled(value, bytes, rest);
+    if (base == "By") return scaled(value, bytes, rest, digits);
     // Time per time is a share: of a core, of a wait.
     if ((base == "1" && rest.empty()) || (base == "s" && rest == "/s"))
-        return page_number(value * 100, std::abs(value) >= 1 ? "%.0f" : "%.3g") + " %";
-    if (base == "s") return scaled(value, seconds, rest);
-    if (base == "ms") return scaled(value / 1e3, seconds, rest);
-    if (base == "ns") return scaled(value / 1e9, seconds, rest);
-    return scaled(value, plain, rest);
+        return (digits > usual_digits  ? in_digits(value * 100, digits)
+                : std::abs(value) >= 1 ? page_number(value * 100, "%.0f")
+                                       : page_number(value * 100, "%.3g")) +
+               " %";
+    if (base == "s") return scaled(value, seconds, rest, digits);
+    if (base == "ms") return scaled(value / 1e3, seconds, rest, digits);
+    if (base == "ns") return scaled(value / 1e9, seconds, rest, digits);
+    return scaled(value, plain, rest, digits);
 }
 
 std::string page_time(std::int64_t at_ms, std::int64_t span_ms) {

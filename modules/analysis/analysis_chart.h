@@ -9,8 +9,8 @@
 
 namespace pillion {
 
-// A value in its unit: "12.4 MiB", "3.2 ms", "45 %".
-std::string page_figure(double value, std::string_view unit);
+// A value in its unit: "12.4 MiB", "3.2 ms", "45 %"; with more than three digits if asked for.
+std::string page_figure(double value, std::string_view unit, int digits = 0);
 std::string page_number(double value, const char* format = "%.1f");
 // "14:05" in UTC; with the date where the span is longer than a day.
 std::string page_time(std::int64_t at_ms, std::int64_t span_ms);

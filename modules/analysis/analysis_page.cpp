@@ -28,8 +28,9 @@ section{background:var(--card);border:1px solid var(--edge);border-radius:10px;p
 table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500;color:var(--soft);font-size:12.5px}td,th{padding:5px 12px 5px 0;border-bottom:1px solid var(--edge);vertical-align:top}tr:last-child td{border-bottom:0}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.bar{height:8px;border-radius:4px;background:var(--edge);min-width:110px;margin-top:7px}.bar i{display:block;height:8px;border-radius:4px;background:var(--line)}.bar i.good{background:var(--good)}.bar i.fair{background:var(--fair)}.bar i.poor{background:var(--poor)}
 .tag{font-size:12px;font-weight:600}.info{color:var(--soft)}.warning,.worse{color:var(--fair)}.critical{color:var(--poor)}.better{color:var(--good)}
-.grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:18px}figure{margin:0}figcaption{font-size:12.5px;overflow-wrap:anywhere}
+.grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:18px}figure{margin:0}figcaption{font-size:12.5px;overflow-wrap:anywhere}
 .grid{stroke:var(--edge);stroke-width:1}.line{fill:none;stroke:var(--line);stroke-width:1.6;stroke-linejoin:round}.area{fill:var(--line);opacity:.1}.change{stroke:var(--fair);stroke-width:1.4;stroke-dasharray:4 3}.anomaly{fill:none;stroke:var(--poor);stroke-width:2}
+@media(max-width:640px){body{padding:12px 8px}section{padding:12px}.bar{min-width:48px}}
 svg{display:block;width:100%}ul{margin:0;padding-left:20px}code{font-size:12.5px;overflow-wrap:anywhere})";
 
 // In the order of their declaration.

@@ -1,5 +1,6 @@
 #include "ipc/timers.h"
 #include "modules/analysis/analysis.h"
+#include "modules/analysis/analysis_chart.h"
 #include "modules/analysis/analysis_rpc.h"
 #include "modules/analysis/analysis_rules.h"
 #include "tests/support/temporary_folder.h"
@@ -153,6 +154,26 @@ TEST_CASE("the page is whole, holds no script and escapes names", "[analysis]") 
     CHECK(page.find("search<1>") == std::string::npos);
     CHECK(page.find("<svg") != std::string::npos);
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path() + "/reports"), {}) == 1);
+}
+
+TEST_CASE("the lines of a chart have labels that differ, however little its values do", "[analysis]") {
+    for (const char* unit : {"1", "By", "s", "{request}"})
+        for (const double base : {0.8352, 123.4, 5.0e9, 1.0})
+            for (const double spread : {0.0, 1e-5, 1e-3, 0.2}) {
+                SeriesCourse course{.metric = "m", .unit = unit};
+                for (int step = 0; step < 20; ++step)
+                    course.points.push_back({step * 1000, base * (1 + spread * (step % 7))});
+                const std::string chart = line_chart(course, 0, 20'000, {});
+                std::vector<std::string> labels;
+                for (std::size_t at = 0; (at = chart.find("text-anchor=\"end\" x=\"56", at)) != std::string::npos;) {
+                    at = chart.find('>', at) + 1;
+                    labels.push_back(chart.substr(at, chart.find('<', at) - at));
+                }
+                CAPTURE(unit, base, spread, labels);
+                CHECK(labels.size() >= 2);
+                std::ranges::sort(labels);
+                CHECK(std::ranges::adjacent_find(labels) == labels.end());
+            }
 }
 
 TEST_CASE("a report looks at every series, however many the app adds", "[analysis]") {
