@@ -98,6 +98,8 @@ class Dispatcher final : public CallSink {
 
     ResponseCache& cache() { return cache_; }
     const WorkerPool& workers() const { return workers_; }
+    // From now on so many workers, at least one. Any thread.
+    void set_workers(std::size_t workers) { workers_.resize(workers); }
     std::size_t in_flight() const { return in_flight_calls_.load(std::memory_order_relaxed); }
     const Histogram& batch_sizes() const { return batch_sizes_; }
     const DispatcherOptions& options() const { return options_; }

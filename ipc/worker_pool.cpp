@@ -2,6 +2,7 @@
 
 #include "ipc/base/platform.h"
 
+#include <algorithm>
 #include <concurrentqueue/blockingconcurrentqueue.h>
 #include <concurrentqueue/lightweightsemaphore.h>
 
@@ -32,7 +33,7 @@ struct WorkerPool::Queues {
 };
 
 WorkerPool::WorkerPool(const Clock& clock, std::size_t workers, Runner runner)
-    : clock_(clock), workers_max_(workers), runner_(std::move(runner)) {}
+    : clock_(clock), runner_(std::move(runner)), workers_(workers) {}
 
 WorkerPool::~WorkerPool() { stop(); }
 
@@ -41,7 +42,45 @@ void WorkerPool::start() {
     if (started_.load(std::memory_order_relaxed)) return;
     queues_ = std::make_unique<Queues>();
     started_.store(true, std::memory_order_release);
-    for (std::size_t i = 0; i < workers_max_; ++i) threads_.emplace_back([this] { run(); });
+    for (std::size_t i = 0; i < workers_; ++i) threads_.emplace_back([this] { run(); });
+}
+
+std::size_t WorkerPool::workers() const {
+    const std::lock_guard lock(mutex_);
+    return workers_;
+}
+
+void WorkerPool::resize(std::size_t workers) {
+    const std::lock_guard lock(mutex_);
+    workers_ = std::max<std::size_t>(1, workers);
+    if (!started_.load(std::memory_order_relaxed) || stopping_.load(std::memory_order_relaxed)) return;
+    join_gone();
+    std::size_t staying = threads_.size() - too_many_.load(std::memory_order_relaxed);
+    for (; staying < workers_; ++staying) threads_.emplace_back([this] { run(); });
+    if (staying == workers_) return;
+    too_many_.fetch_add(staying - workers_, std::memory_order_relaxed);
+    queues_->ready.signal(static_cast<std::ptrdiff_t>(staying - workers_));
+}
+
+// mutex_ is held.
+void WorkerPool::join_gone() {
+    std::erase_if(threads_, [this](std::thread& thread) {
+        if (std::ranges::find(gone_, thread.get_id()) == gone_.end()) return false;
+        thread.join();
+        return true;
+    });
+    gone_.clear();
+}
+
+// Whether this worker is one too many. What woke it is as good as what tells it to go: there are as many wakings as
+// calls and goings together.
+bool WorkerPool::may_go() {
+    if (too_many_.load(std::memory_order_relaxed) == 0) return false;
+    const std::lock_guard lock(mutex_);
+    if (too_many_.load(std::memory_order_relaxed) == 0) return false;
+    too_many_.fetch_sub(1, std::memory_order_relaxed);
+    gone_.push_back(std::this_thread::get_id());
+    return true;
 }
 
 void WorkerPool::submit(Priority priority, CallPtr call) {
@@ -77,7 +116,7 @@ void WorkerPool::run() {
     CallPtr call;
     while (true) {
         queues_->ready.wait();
-        if (!take(call)) return;
+        if (may_go() || !take(call)) return;
         runner_(call);
         call.reset();
     }
@@ -86,8 +125,13 @@ void WorkerPool::run() {
 void WorkerPool::stop() {
     stopping_.store(true, std::memory_order_relaxed);
     if (!started_.load(std::memory_order_acquire)) return;
-    queues_->ready.signal(static_cast<std::ptrdiff_t>(workers_max_));
-    for (std::thread& thread : threads_)
+    std::vector<std::thread> threads;
+    {
+        const std::lock_guard lock(mutex_);
+        threads = std::move(threads_);
+    }
+    queues_->ready.signal(static_cast<std::ptrdiff_t>(threads.size()));
+    for (std::thread& thread : threads)
         if (thread.joinable()) thread.join();
 }
 

@@ -37,6 +37,9 @@ class WorkerPool {
     ~WorkerPool();
 
     void submit(Priority priority, CallPtr call);
+    // From now on so many, at least one; a busy worker that is too many goes when its call ends.
+    void resize(std::size_t workers);
+    std::size_t workers() const;
     // Calls waiting for a worker.
     std::size_t depth() const { return depth_.load(std::memory_order_relaxed); }
     const Histogram& wait_ns() const { return wait_ns_; }
@@ -50,18 +53,22 @@ class WorkerPool {
     void start();
     void run();
     bool take(CallPtr& call);
+    bool may_go();
+    void join_gone();
 
     const Clock& clock_;
-    const std::size_t workers_max_;
     const Runner runner_;
     std::unique_ptr<Queues> queues_;
     std::atomic<std::size_t> depth_{0};
     std::atomic<bool> started_{false};
     std::atomic<bool> stopping_{false};
     Histogram wait_ns_;
-    std::mutex mutex_; // guards picker_ and threads_
+    std::atomic<std::size_t> too_many_{0}; // are to go; the semaphore wakes a thread for each. Changed under mutex_
+    mutable std::mutex mutex_;             // guards what follows
     PriorityPicker picker_;
+    std::size_t workers_; // wanted
     std::vector<std::thread> threads_;
+    std::vector<std::thread::id> gone_; // threads that have nothing more to do than end
 };
 
 } // namespace pillion
