@@ -63,10 +63,17 @@ Backend::Freshness Backend::freshness(const KeptAnswer* kept, const BackendReque
     return age_ms < *kept->ttl_ms + grace_ms ? Freshness::stale : Freshness::absent;
 }
 
+const BackendCacheRule* Backend::find_rule(std::string_view method, std::string_view params) const {
+    if (const BackendCacheRule* const declared = rules_.find(method, params)) return declared;
+    if (tuning_.kept_ms.empty()) return nullptr;
+    const auto tuned = tuned_rules_.find(method);
+    return tuned != tuned_rules_.end() && tuning_.kept_ms.contains(tuned->first) ? &tuned->second : nullptr;
+}
+
 // Looks the request up; key_ is its key, empty if it has none.
 KeptAnswer* Backend::find_kept(const BackendRequest& request, const BackendCacheRule*& rule) {
     key_.clear();
-    rule = rules_.find(request.method, request.params);
+    rule = find_rule(request.method, request.params);
     if (rule == nullptr) return nullptr;
     if (BackendRules::make_key(key_, request.method, request.params, rule)) return cache_.find(key_);
     key_.clear();
@@ -287,8 +294,7 @@ void Backend::pump(Turn& turn) {
     }
     while (!queue_.empty()) {
         const FlightPtr next = queue_.front();
-        if (next->kind != FlightKind::notification && calls_sent() >= static_cast<std::size_t>(spec_.concurrency))
-            return;
+        if (next->kind != FlightKind::notification && sends_enough(calls_sent())) return;
         queue_.pop_front();
         send(turn, next);
     }
@@ -300,7 +306,7 @@ void Backend::pump_batch(Turn& turn) {
     std::size_t calls = calls_sent();
     while (!queue_.empty()) {
         const FlightPtr next = queue_.front();
-        if (next->kind != FlightKind::notification && calls++ >= static_cast<std::size_t>(spec_.concurrency)) break;
+        if (next->kind != FlightKind::notification && sends_enough(calls++)) break;
         queue_.pop_front();
         together.push_back(next);
     }

@@ -74,6 +74,9 @@ class Backend : public std::enable_shared_from_this<Backend> {
     void stop(Done done);
     void sleep(Done done);
     std::size_t invalidate(std::string_view method, std::string_view tag);
+    Result<void> tune(BackendTuning tuning);
+    BackendTuning tuning() const;
+    BackendTuning limits() const;
     BackendStatus status() const;
     BackendStats stats() const;
     // The same without memory and latency, which take longer.
@@ -105,6 +108,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
     enum class Freshness : std::uint8_t { absent, fresh, stale };
     Freshness freshness(const KeptAnswer* kept, const BackendRequest& request) const;
     KeptAnswer* find_kept(const BackendRequest& request, const BackendCacheRule*& rule);
+    const BackendCacheRule* find_rule(std::string_view method, std::string_view params) const;
     bool answer_own(Turn& turn, const BackendRequest& request, const BackendCallerPtr& caller);
     std::optional<Error> refusal(const BackendRequest& request, bool& is_probe);
     FlightPtr make_flight(const BackendRequest& request, const BackendCacheRule* rule);
@@ -131,7 +135,11 @@ class Backend : public std::enable_shared_from_this<Backend> {
     void void_by(Turn& turn, std::string_view notification, std::string_view params);
     Error unavailable(std::string message) const;
     Error full() const;
-    bool is_full() const { return queue_.size() >= static_cast<std::size_t>(spec_.queueMax); }
+    std::size_t queue_max() const { return static_cast<std::size_t>(tuning_.queueMax.value_or(spec_.queueMax)); }
+    bool is_full() const { return queue_.size() >= queue_max(); }
+    bool sends_enough(std::size_t calls) const {
+        return calls >= static_cast<std::size_t>(tuning_.concurrency.value_or(spec_.concurrency));
+    }
     std::size_t calls_sent() const { return sent_.size() - own_sent_; }
 
     // backend_run.cpp
@@ -190,6 +198,9 @@ class Backend : public std::enable_shared_from_this<Backend> {
     std::string reason_{};
     BackendCache cache_;
     BackendRepeats repeats_;
+    BackendTuning tuning_{};
+    // Of methods that are or were tuned: what is on its way points at them, so none ever goes.
+    std::map<std::string, BackendCacheRule, std::less<>> tuned_rules_{};
     CircuitBreaker breaker_;
     RestartPolicy restarts_;
     std::shared_ptr<BackendTransport> transport_{};

@@ -281,11 +281,6 @@ std::vector<BackendRepeated> Backends::repeats() const {
     return all;
 }
 
-std::vector<BackendRepeated> Backend::repeats() const {
-    const std::lock_guard lock(mutex_);
-    return repeats_.read();
-}
-
 std::pair<std::size_t, std::size_t> Backends::cache_size() const {
     std::pair<std::size_t, std::size_t> sum{0, 0};
     const std::lock_guard lock(mutex_);

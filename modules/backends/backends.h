@@ -184,6 +184,13 @@ struct BackendStats {
     BackendLatency latency; // of requests that went to the backend
 };
 
+// What of a backend may be changed while it runs. What is absent is as it was declared.
+struct BackendTuning {
+    std::optional<std::int64_t> concurrency{};
+    std::optional<std::int64_t> queueMax{};
+    std::map<std::string, std::int64_t> kept_ms{}; // for how long answers of these methods are kept
+};
+
 // A method that no cache rule covers: how often it was asked the same, and whether it answered otherwise then.
 struct BackendRepeated {
     std::string backend{};
@@ -219,6 +226,12 @@ class Backends {
     Result<void> declare(const std::string& name, BackendSpec spec);
     bool remove(const std::string& name);
     bool empty() const;
+    // In place of the tuning before, while the backend runs on; it ends with the process, and when another backend is
+    // declared in its place. -32602 for what no declaration could say, or a method that a rule covers.
+    Result<void> tune(std::string_view name, BackendTuning tuning);
+    Result<BackendTuning> tuning(std::string_view name) const;
+    // What holds now: as declared, or as tuned.
+    Result<BackendTuning> limits(std::string_view name) const;
 
     // Appends the answer if it is at hand; false if the backend must be asked. For the reader thread.
     Result<bool> answer_from_cache(std::string_view name, const BackendRequest& request, Buffer& out);

@@ -10,7 +10,8 @@ constexpr SeriesSpec hits{"pillion.backend.hits", "Calls answered from the cache
                           "{request}", SeriesKind::counter};
 constexpr SeriesSpec errors{"pillion.backend.errors", "Calls that came to an error, a timeout or no answer.",
                             "{request}", SeriesKind::counter};
-constexpr SeriesSpec duration{"pillion.backend.duration", "From a request's sending to the backend's answer.", "s",
+constexpr SeriesSpec duration{"pillion.backend.duration",
+                              "From a call to the backend's answer, its wait in the queue included.", "s",
                               SeriesKind::histogram};
 constexpr SeriesSpec queue_depth{"pillion.backend.queue.depth", "Calls that wait to be sent.", "{request}",
                                  SeriesKind::gauge};
