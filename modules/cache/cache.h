@@ -265,6 +265,7 @@ class Cache {
                const CachePolicy& policy, const DoneFor& done_for, Staged& staged);
     void push(CacheSpace& space, const CacheKey& key, const CachePolicy& policy, const Staged& staged);
     CacheValue make_value(CacheSpace& space, const CachePolicy& policy, CachePut& put, std::int64_t version);
+    void note_written(CacheSpace& space, std::uint64_t hash, const CacheValue& value, bool is_seen) const;
     void put_now(CachePut put, CacheSpace& space, std::function<void(Result<CachePutOutcome>)> done);
     // What follows from a change of a key: others are told, and what was made with it goes.
     void changed(CacheSpace& space, const CacheKey& key);

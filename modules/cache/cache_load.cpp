@@ -129,6 +129,7 @@ void Cache::loaded(const LoadPointer& load, const CacheGet& request, CacheValueP
     }
     const bool is_kept = put.ttl_ms != 0;
     auto value = std::make_shared<const CacheValue>(make_value(space, *policy, put, load->version));
+    if (!is_absent) note_written(space, load->hash, *value, stale != nullptr);
     Staged staged;
     if (is_kept) {
         staged = keep(space, load->key, load->hash, *value, *policy, gates_.size(),

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <random>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 namespace pillion {
 
@@ -183,6 +185,14 @@ void Cache::put(CachePut put, std::function<void(Result<CachePutOutcome>)> done)
     });
 }
 
+// How often values really change is learned from those that are made anew.
+void Cache::note_written(CacheSpace& space, std::uint64_t hash, const CacheValue& value, bool is_seen) const {
+    if (space.policy()->ttlMs <= 0) return;
+    const std::uint64_t bytes = XXH3_64bits(value.bytes.data(), value.bytes.size());
+    const std::int64_t made_ms = value.meta.created_ms;
+    is_seen ? space.changes.remember(hash, bytes, made_ms) : space.changes.wrote(hash, bytes, made_ms);
+}
+
 void Cache::put_now(CachePut put, CacheSpace& space, std::function<void(Result<CachePutOutcome>)> done) {
     const auto policy = space.policy();
     const std::uint64_t hash = MemoryStore::hash_of(put.key.name);
@@ -198,10 +208,8 @@ void Cache::put_now(CachePut put, CacheSpace& space, std::function<void(Result<C
         return remove(space.name, key, [join](const Result<CacheInvalidated>&) { join->leave({}, {}); });
     }
     const CacheValue value = make_value(space, *policy, put, 0);
-    if (before && value.bytes != before->value->bytes)
-        space.changes.saw(now_ms() - before->value->meta.created_ms, true);
-    else if (before)
-        space.changes.saw(now_ms() - before->value->meta.created_ms, false);
+    if (before) space.changes.saw(now_ms() - before->value->meta.created_ms, value.bytes != before->value->bytes);
+    note_written(space, hash, value, before.has_value());
     join->outcome.expires_at_ms = value.meta.fresh_until_ms;
     const bool is_through = policy->write == CacheWrite::through;
     const DoneFor done_for = [&](TierGate& gate) -> CacheTier::Done {
