@@ -17,6 +17,17 @@ bool selects_all(const TierSelection& selection) {
            !selection.expired;
 }
 
+// Pages that were given back leave the file when the journal is brought into it. By a connection of its own, because
+// that is nothing for the middle of a transaction; while others read, it is left to the next time.
+void shorten_file(Store& store) {
+    const auto shortened = store.read([&store](Database&) -> Result<void> {
+        Database own =
+            PILLION_TRY(Database::open({.path = store.path(), .durability = Durability::relaxed, .busy_wait_ms = 100}));
+        return own.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    });
+    if (!shortened) log(LogLevel::info, "disk", "the file is as long as it was: " + shortened.error().message);
+}
+
 } // namespace
 
 Result<void> DiskStore::Engine::check_size(const DiskOperation& operation) const {
@@ -74,6 +85,7 @@ void DiskStore::Engine::batch_done(const Result<void>& result) {
     for (DiskOperation& operation : batch) {
         std::atomic<std::uint64_t>& counter = result ? writes : errors;
         if (operation.kind == DiskOperation::Kind::put) counter.fetch_add(1, std::memory_order_relaxed);
+        if (operation.kind == DiskOperation::Kind::vacuum && result) shorten_file(store);
         operation.answer(result);
     }
     {

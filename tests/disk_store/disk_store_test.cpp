@@ -345,8 +345,7 @@ TEST_CASE("the file shrinks when much was invalidated, and when it is asked to",
     REQUIRE(*it.invalidate({.pattern = "*"}) == 3001);
     disk.open(); // stop() waits for what was begun
     CHECK(test::wait_for<void>([&](auto done) { disk.it->disk.vacuum(std::move(done)); }));
-    disk.close();
-    CHECK(std::filesystem::file_size(disk.path()) < 200'000);
+    CHECK(std::filesystem::file_size(disk.path()) < 200'000); // already while it is open
 }
 
 TEST_CASE("a probe tells that the tier works", "[disk_store]") {
