@@ -2,11 +2,9 @@
 
 #include "ipc/base/log.h"
 #include "ipc/base/platform.h"
+#include "sidecar/machine_load.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 namespace pillion {
 
@@ -19,8 +17,7 @@ Store& with_tables(Store& state) {
 
 bool load_is_low() {
     constexpr double load_per_core_max = 0.25;
-    const auto text = platform::find_system_text("/proc/loadavg");
-    return !text || std::strtod(text->c_str(), nullptr) <= load_per_core_max * std::thread::hardware_concurrency();
+    return load_per_core().value_or(0) <= load_per_core_max;
 }
 
 // A machine without a battery is always on mains.

@@ -1,5 +1,6 @@
 #include "sidecar/suggestion_parts.h"
 
+#include "sidecar/machine_load.h"
 #include "sidecar/owner.h"
 
 #include <charconv>
@@ -37,19 +38,29 @@ CacheNamespaceSpec spec_of(const Settings& settings) {
     return spec;
 }
 
-// The same settings as the policy has them now, a line each: what somebody else changes meanwhile is left alone.
-std::string settings_now(const CachePolicy& policy, const Settings& wanted) {
+std::string setting_now(const CachePolicy& policy, const std::string& key) {
+    if (key == "eviction")
+        return std::string(wire::Described<EvictionPolicy>::enumerators[static_cast<std::size_t>(policy.eviction)]);
+    return std::to_string(key == "maxBytes" ? policy.maxBytes
+                          : key == "ttlMs"  ? policy.ttlMs
+                                            : policy.compressAboveBytes);
+}
+
+// For each setting what it is now and what it is to be, a line: "maxBytes=300000 600000".
+std::string settings_change(const CachePolicy& policy, const Settings& wanted) {
     std::string lines;
-    for (const auto& [key, value] : wanted) {
-        const std::string now =
-            key == "eviction"
-                ? std::string(wire::Described<EvictionPolicy>::enumerators[static_cast<std::size_t>(policy.eviction)])
-            : key == "maxBytes" ? std::to_string(policy.maxBytes)
-            : key == "ttlMs"    ? std::to_string(policy.ttlMs)
-                                : std::to_string(policy.compressAboveBytes);
-        lines += key + "=" + now + "\n";
-    }
+    for (const auto& [key, value] : wanted) lines += key + "=" + setting_now(policy, key) + " " + value + "\n";
     return lines;
+}
+
+// The settings that take it back, less those that somebody else has set meanwhile.
+Settings settings_back(const CachePolicy& policy, const Settings& change) {
+    Settings back;
+    for (const auto& [key, values] : change) {
+        const std::size_t space = values.find(' ');
+        if (setting_now(policy, key) == values.substr(space + 1)) back[key] = values.substr(0, space);
+    }
+    return back;
 }
 
 Settings read_settings(const std::string& lines) {
@@ -75,6 +86,8 @@ SuggestionParts::SuggestionParts(const Host& host, const SuggestionsConfig& conf
     suggestions_.configure(config);
     add_cache_actions();
     add_other_actions();
+    add_worker_action();
+    add_backend_actions();
 }
 
 Suggestions::Host SuggestionParts::suggestions_host() {
@@ -83,16 +96,7 @@ Suggestions::Host SuggestionParts::suggestions_host() {
             .timers = host_.io,
             .series = series.series(),
             .store = &with_tables(host_.state),
-            .situation =
-                [this] {
-                    return read_situation({.clock = host_.clock,
-                                           .memory = host_.memory,
-                                           .metrics = host_.metrics,
-                                           .dispatcher = host_.dispatcher,
-                                           .parts = host_.parts,
-                                           .cache = host_.cache},
-                                          (host_.clock.now_ns() - host_.started_ns) / 1'000'000);
-                },
+            .situation = [this] { return situation(); },
             .set_recording =
                 [this, &series](bool wanted) {
                     series.sampler().set_wanted("suggestions", wanted);
@@ -100,8 +104,46 @@ Suggestions::Host SuggestionParts::suggestions_host() {
                 },
             .run = [this](std::function<void()> work) { executor_.post(std::move(work)); },
             .on_changed = [this](const SuggestionTrial& trial) { host_.hub.publish(suggestions_changed_event, trial); },
+            .is_starting = [this] { return is_starting(); },
+            .load = load_per_core,
             .owner = own_name(),
             .is_alive = is_alive};
+}
+
+Situation SuggestionParts::situation() {
+    SituationSources sources{.clock = host_.clock,
+                             .memory = host_.memory,
+                             .metrics = host_.metrics,
+                             .dispatcher = host_.dispatcher,
+                             .parts = host_.parts,
+                             .cache = host_.cache};
+    {
+        const std::lock_guard lock(mutex_);
+        sources.waits_before = waits_before_;
+        sources.compression = compression_;
+    }
+    return read_situation(sources, (host_.clock.now_ns() - host_.started_ns) / 1'000'000);
+}
+
+bool SuggestionParts::is_starting() const {
+    AppParts* const parts = host_.parts.find();
+    if (parts == nullptr) return false;
+    const auto timeline = parts->startup().timeline();
+    return timeline && !timeline->is_done();
+}
+
+Result<void> SuggestionParts::set_policy(const std::string& name, const Settings& settings) {
+    CacheParts* const parts = host_.cache.find();
+    if (parts == nullptr) return std::unexpected(gone("the cache"));
+    const CacheSpace* const space = PILLION_TRY(parts->cache().space(name));
+    PILLION_TRY(parts->cache().set_policy(name, spec_of(settings)));
+    const auto compression = settings.find("compressAboveBytes");
+    if (compression == settings.end()) return {};
+    CompressionChange change = CompressionChange::of(*space);
+    change.is_in_vain = compression->second == "0";
+    const std::lock_guard lock(mutex_);
+    compression_[name] = change;
+    return {};
 }
 
 void SuggestionParts::add_cache_actions() {
@@ -110,21 +152,20 @@ void SuggestionParts::add_cache_actions() {
             CacheParts* const parts = host_.cache.find();
             if (parts == nullptr) return std::unexpected(gone("the cache"));
             const CacheSpace* const space = PILLION_TRY(parts->cache().space(name_in(suggestion.target)));
-            return settings_now(*space->policy(), suggestion.settings);
+            return settings_change(*space->policy(), suggestion.settings);
         },
         .apply =
             [this](const Suggestion& suggestion, const SuggestionAction::Done& done) {
-                CacheParts* const parts = host_.cache.find();
-                if (parts == nullptr) return done(std::unexpected(gone("the cache")));
-                const auto set = parts->cache().set_policy(name_in(suggestion.target), spec_of(suggestion.settings));
-                done(set ? Result<void>{} : std::unexpected(set.error()));
+                done(set_policy(name_in(suggestion.target), suggestion.settings));
             },
         .undo =
             [this](const std::string& target, const std::string& former, const SuggestionAction::Done& done) {
                 CacheParts* const parts = host_.cache.find();
                 if (parts == nullptr) return done(std::unexpected(gone("the cache")));
-                const auto set = parts->cache().set_policy(name_in(target), spec_of(read_settings(former)));
-                done(set ? Result<void>{} : std::unexpected(set.error()));
+                const auto space = parts->cache().space(name_in(target));
+                if (!space) return done(std::unexpected(space.error()));
+                const Settings back = settings_back(*(*space)->policy(), read_settings(former));
+                done(set_policy(name_in(target), back));
             }};
     for (const char* const kind : {"cache.tune", "cache.shrink", "cache.ttl", "cache.compress", "cache.plain"})
         suggestions_.add_action(kind, action);
@@ -165,6 +206,81 @@ void SuggestionParts::add_other_actions() {
                                               done(loaded ? Result<void>{} : std::unexpected(loaded.error()));
                                           });
              }});
+}
+
+void SuggestionParts::add_worker_action() {
+    const auto set = [this](const std::string& workers, const SuggestionAction::Done& done) {
+        {
+            const std::lock_guard lock(mutex_);
+            waits_before_ = histogram_counts(&host_.dispatcher.workers().wait_ns());
+        }
+        host_.dispatcher.set_workers(static_cast<std::size_t>(integer_of(workers)));
+        done({});
+    };
+    suggestions_.add_action(
+        "ipc.workers",
+        {.former = [this](const Suggestion&) -> Result<std::string> {
+             return std::to_string(host_.dispatcher.workers().workers());
+         },
+         .apply = [set](const Suggestion& suggestion,
+                        const SuggestionAction::Done& done) { set(suggestion.settings.at("workers"), done); },
+         .undo = [set](const std::string&, const std::string& former,
+                       const SuggestionAction::Done& done) { set(former, done); }});
+}
+
+// What a trial sets of a backend, beside what earlier ones have set.
+void SuggestionParts::add_backend_actions() {
+    using Change = std::function<void(BackendTuning&, const Settings&)>;
+    const auto tune = [this](const std::string& target, const Settings& settings, const Change& change,
+                             const SuggestionAction::Done& done) {
+        AppParts* const parts = host_.parts.find();
+        if (parts == nullptr) return done(std::unexpected(gone("the backend")));
+        auto tuning = parts->backends().tuning(name_in(target));
+        if (!tuning) return done(std::unexpected(tuning.error()));
+        change(*tuning, settings);
+        done(parts->backends().tune(name_in(target), std::move(*tuning)));
+    };
+    const Change keep = [](BackendTuning& tuning, const Settings& settings) {
+        tuning.kept_ms[settings.at("method")] = integer_of(settings.at("ttlMs"));
+    };
+    const Change keep_no_more = [](BackendTuning& tuning, const Settings& settings) {
+        tuning.kept_ms.erase(settings.at("method"));
+    };
+    const Change limit = [](BackendTuning& tuning, const Settings& settings) {
+        for (const auto& [key, value] : settings)
+            (key == "concurrency" ? tuning.concurrency : tuning.queueMax) = integer_of(value);
+    };
+    const auto add = [&, this](const char* kind, auto former, const Change& apply, const Change& undo) {
+        suggestions_.add_action(kind,
+                                {.former = former,
+                                 .apply =
+                                     [tune, apply](const Suggestion& suggestion, const SuggestionAction::Done& done) {
+                                         tune(suggestion.target, suggestion.settings, apply, done);
+                                     },
+                                 .undo =
+                                     [tune, undo](const std::string& target, const std::string& former_settings,
+                                                  const SuggestionAction::Done& done) {
+                                         tune(target, read_settings(former_settings), undo, done);
+                                     }});
+    };
+    add(
+        "backend.cache",
+        [](const Suggestion& suggestion) -> Result<std::string> {
+            return "method=" + suggestion.settings.at("method") + "\n";
+        },
+        keep, keep_no_more);
+    add(
+        "backend.concurrency",
+        [this](const Suggestion& suggestion) -> Result<std::string> {
+            AppParts* const parts = host_.parts.find();
+            if (parts == nullptr) return std::unexpected(gone("the backend"));
+            const BackendTuning limits = PILLION_TRY(parts->backends().limits(name_in(suggestion.target)));
+            std::string lines = "concurrency=" + std::to_string(limits.concurrency.value_or(1)) + "\n";
+            if (suggestion.settings.contains("queueMax"))
+                lines += "queueMax=" + std::to_string(limits.queueMax.value_or(1)) + "\n";
+            return lines;
+        },
+        limit, limit);
 }
 
 void SuggestionParts::declare_events(EventHub& hub) { hub.declare(suggestions_changed_event); }

@@ -10,6 +10,8 @@
 #include "sidecar/metrics_parts.h"
 #include "sidecar/suggestion_situation.h"
 
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -53,11 +55,19 @@ class SuggestionParts {
 
   private:
     Suggestions::Host suggestions_host();
+    Situation situation();
+    bool is_starting() const;
+    Result<void> set_policy(const std::string& name, const std::map<std::string, std::string>& settings);
     void add_cache_actions();
     void add_other_actions();
+    void add_worker_action();
+    void add_backend_actions();
 
     const Host host_;
-    SerialExecutor executor_{"pillion-trials"}; // a thread for trials, from the first one on
+    std::mutex mutex_;                                     // guards what follows
+    std::vector<std::uint64_t> waits_before_;              // for a worker, of another number of workers
+    std::map<std::string, CompressionChange> compression_; // by namespace
+    SerialExecutor executor_{"pillion-trials"};            // a thread for trials, from the first one on
     Suggestions suggestions_;
 };
 

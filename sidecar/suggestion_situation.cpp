@@ -19,10 +19,11 @@ std::string eviction_name(EvictionPolicy policy) {
     return std::string(wire::Described<EvictionPolicy>::enumerators[static_cast<std::size_t>(policy)]);
 }
 
-CacheSituation cache_situation(const CacheSpace& space, std::int64_t bytes_max) {
+CacheSituation cache_situation(const CacheSpace& space, std::int64_t bytes_max, const CompressionChange& change) {
     const CacheSpaceCounters& counters = space.counters;
     const auto policy = space.policy();
     const MemoryStore* const store = space.find_store();
+    const CompressionChange now = CompressionChange::of(space);
     const auto hits = counters.hits.load(std::memory_order_relaxed);
     const auto misses = counters.misses.load(std::memory_order_relaxed);
     CacheSituation made{.name = space.name,
@@ -34,12 +35,13 @@ CacheSituation cache_situation(const CacheSpace& space, std::int64_t bytes_max) 
                         .bytes_max = policy->maxBytes,
                         .ttl_ms = policy->ttlMs,
                         .compress_above_bytes = policy->compressAboveBytes,
-                        .written = counters.puts.load(std::memory_order_relaxed),
-                        .plain_bytes = counters.plain_bytes.load(std::memory_order_relaxed),
-                        .sealed_bytes = counters.sealed_bytes.load(std::memory_order_relaxed),
+                        .written = now.written - change.written,
+                        .plain_bytes = now.plain_bytes - change.plain_bytes,
+                        .sealed_bytes = now.sealed_bytes - change.sealed_bytes,
+                        .is_compressed_in_vain = change.is_in_vain,
                         .load_ms = static_cast<double>(counters.load_ns.percentile(0.5)) / 1e6};
     if (const auto rate = space.changes.estimate()) made.looks = rate->looks;
-    if (const auto ttl_ms = space.changes.ttl_ms(changed_share)) made.fitting_ttl_ms = *ttl_ms;
+    if (const auto ttl_ms = space.changes.cautious_ttl_ms(changed_share)) made.fitting_ttl_ms = *ttl_ms;
     if (made.requests < simulated_requests_min) return made;
     const AccessSample::Picture picture = space.sample.picture();
     if (picture.accesses.size() < tuning_requests_min) return made;
@@ -52,10 +54,14 @@ CacheSituation cache_situation(const CacheSpace& space, std::int64_t bytes_max) 
     return made;
 }
 
-void read_cache(CacheParts& parts, Situation& situation) {
+void read_cache(CacheParts& parts, const SituationSources& sources, Situation& situation) {
     Cache& cache = parts.cache();
-    for (const CacheSpace* const space : cache.spaces())
-        situation.caches.push_back(cache_situation(*space, cache.config().memoryBytesMax));
+    for (const CacheSpace* const space : cache.spaces()) {
+        const auto change = sources.compression.find(space->name);
+        situation.caches.push_back(
+            cache_situation(*space, cache.config().memoryBytesMax,
+                            change == sources.compression.end() ? CompressionChange{} : change->second));
+    }
     if (!parts.disk_file().stats().is_open) return;
     DatabaseSituation file{.name = "cache.db", .bytes = parts.disk_file().stats().file_bytes, .can_shrink = true};
     const auto read = parts.disk_file().read([&file](Database& database) -> Result<void> {
@@ -94,9 +100,12 @@ void read_components(const Components& components, std::int64_t now_ms, Situatio
 void read_backends(const Backends& backends, Situation& situation) {
     for (const BackendStatus& status : backends.list()) {
         const auto stats = backends.stats(status.name);
-        if (!stats) continue;
+        const auto limits = backends.limits(status.name);
+        if (!stats || !limits) continue;
         situation.backends.push_back({.name = status.name,
                                       .calls = stats->calls,
+                                      .concurrency = limits->concurrency.value_or(0),
+                                      .queue_max = limits->queueMax.value_or(0),
                                       .queue_high_water = stats->queueHighWater,
                                       .refused = stats->refused,
                                       .p50_ms = stats->latency.p50Us / 1000});
@@ -122,29 +131,53 @@ MemorySituation read_memory(Memory& memory) {
     return made;
 }
 
-WorkerSituation read_workers(Dispatcher& dispatcher, std::int64_t uptime_ms) {
-    const Histogram& wait = dispatcher.workers().wait_ns();
+// The wait that 5 % exceed, of those that came since `before`; and how many came.
+std::pair<std::uint64_t, double> waits_since(const Histogram& wait_ns, const std::vector<std::uint64_t>& before) {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> waits; // up to so long, how many
+    std::uint64_t count = 0;
+    wait_ns.visit([&](std::uint64_t low, std::uint64_t high, std::uint64_t n) {
+        const std::size_t bucket = Histogram::bucket_of(low);
+        const std::uint64_t since = n - std::min(n, bucket < before.size() ? before[bucket] : 0);
+        waits.emplace_back(high, since);
+        count += since;
+    });
+    std::uint64_t seen = 0;
+    for (const auto& [high, n] : waits)
+        if ((seen += n) * 100 >= count * 95) return {count, static_cast<double>(high) / 1e6};
+    return {count, 0};
+}
+
+WorkerSituation read_workers(const SituationSources& sources, std::int64_t uptime_ms) {
+    const WorkerPool& workers = sources.dispatcher.workers();
+    const auto [calls, wait_p95_ms] = waits_since(workers.wait_ns(), sources.waits_before);
     const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
     const platform::ProcessCpu cpu = platform::process_cpu();
     const double possible_ns = static_cast<double>(uptime_ms) * 1e6 * static_cast<double>(cores);
-    return {.count = static_cast<std::int64_t>(dispatcher.options().workers),
+    return {.count = static_cast<std::int64_t>(workers.workers()),
             .cores = cores,
-            .calls = wait.count(),
-            .wait_p95_ms = static_cast<double>(wait.percentile(0.95)) / 1e6,
+            .calls = calls,
+            .wait_p95_ms = wait_p95_ms,
             .cpu_share = possible_ns > 0 ? static_cast<double>(cpu.user_ns + cpu.system_ns) / possible_ns : 0};
 }
 
 } // namespace
 
+CompressionChange CompressionChange::of(const CacheSpace& space) {
+    const CacheSpaceCounters& counters = space.counters;
+    return {.written = counters.puts.load(std::memory_order_relaxed),
+            .plain_bytes = counters.plain_bytes.load(std::memory_order_relaxed),
+            .sealed_bytes = counters.sealed_bytes.load(std::memory_order_relaxed)};
+}
+
 Situation read_situation(const SituationSources& sources, std::int64_t uptime_ms) {
     Situation situation{.uptime_ms = uptime_ms};
-    if (CacheParts* const cache = sources.cache.find()) read_cache(*cache, situation);
+    if (CacheParts* const cache = sources.cache.find()) read_cache(*cache, sources, situation);
     if (AppParts* const parts = sources.parts.find()) {
         read_components(parts->components(), sources.clock.wall_ms(), situation);
         read_backends(parts->backends(), situation);
     }
     situation.memory = read_memory(sources.memory);
-    situation.workers = read_workers(sources.dispatcher, uptime_ms);
+    situation.workers = read_workers(sources, uptime_ms);
     const IpcReadings ipc = sources.metrics.ipc_readings();
     situation.wire = WireSituation{.requests = ipc.requests,
                                    .batches = ipc.batches,

@@ -9,7 +9,21 @@
 #include "sidecar/cache_parts.h"
 #include "sidecar/lazy.h"
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace pillion {
+
+// Where a namespace stood when a trial changed how its values are compressed.
+struct CompressionChange {
+    std::uint64_t written = 0;
+    std::uint64_t plain_bytes = 0;
+    std::uint64_t sealed_bytes = 0;
+    bool is_in_vain = false; // it was turned off for that
+
+    static CompressionChange of(const CacheSpace& space);
+};
 
 struct SituationSources {
     const Clock& clock;
@@ -18,6 +32,8 @@ struct SituationSources {
     Dispatcher& dispatcher;
     const Lazy<AppParts>& parts;
     const Lazy<CacheParts>& cache;
+    std::vector<std::uint64_t> waits_before{};              // for a worker, that no longer count, by bucket
+    std::map<std::string, CompressionChange> compression{}; // by namespace
 };
 
 Situation read_situation(const SituationSources& sources, std::int64_t uptime_ms);

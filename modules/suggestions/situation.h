@@ -26,9 +26,10 @@ struct CacheSituation { // of one namespace
     std::int64_t bytes_max = 0;
     std::int64_t ttl_ms = 0;
     std::int64_t compress_above_bytes = 0;
-    std::uint64_t written = 0; // values that went to slower tiers
+    std::uint64_t written = 0; // values that went to slower tiers, since they are compressed as now
     std::uint64_t plain_bytes = 0;
     std::uint64_t sealed_bytes = 0;
+    bool is_compressed_in_vain = false; // that was seen before it was turned off
     std::optional<CacheTuning> tuning{};
     std::int64_t fitting_ttl_ms = 0; // at whose end a tenth of the values has changed; 0: not known
     double looks = 0;                // on which that rests
@@ -51,8 +52,10 @@ struct ComponentSituation {
 struct BackendSituation {
     std::string name{};
     std::uint64_t calls = 0;
-    std::int64_t queue_high_water = 0;
-    std::uint64_t refused = 0; // for a full queue
+    std::int64_t concurrency = 0; // calls at a time, and how many may wait: as it is now
+    std::int64_t queue_max = 0;
+    std::int64_t queue_high_water = 0; // since that was set
+    std::uint64_t refused = 0;         // for a full queue
     double p50_ms = 0;
 };
 
@@ -84,7 +87,7 @@ struct MemorySituation {
 struct WorkerSituation {
     std::int64_t count = 0;
     std::int64_t cores = 0;
-    std::uint64_t calls = 0; // that waited for a worker
+    std::uint64_t calls = 0; // that waited for a worker, since there are as many as now
     double wait_p95_ms = 0;
     double cpu_share = 0; // of all cores, by this process, on average
 };
@@ -97,6 +100,7 @@ struct WireSituation {
 
 struct Situation {
     std::int64_t uptime_ms = 0;
+    std::int64_t unused_ms_min = 1'800'000; // from when on a component counts as unused
     std::vector<CacheSituation> caches{};
     std::vector<ComponentSituation> components{};
     std::vector<BackendSituation> backends{};

@@ -68,6 +68,7 @@ struct Suggestion {
     SuggestionLasts lasts = SuggestionLasts::run;
     std::map<std::string, std::string> settings{}; // what would be set
     std::string configuration{};                   // how it is written down, where it can be
+    std::string by_hand{};                         // why Pillion cannot carry it out itself, where it cannot
     std::optional<SuggestionMeasure> measure{};    // empty: nothing that could be tried out
     std::vector<SuggestionMeasure> guards{};       // figures that must not get worse
 };

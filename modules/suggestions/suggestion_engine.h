@@ -23,6 +23,7 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
         Progress progress{};
         Done done{};
         std::size_t count = 0;
+        std::size_t ended = 0; // of them
     };
     struct Readings {
         std::vector<double> figure{};
@@ -35,6 +36,7 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
         std::string former{};
         std::int64_t window_ms = 0;
         std::int64_t settle_ms = 0;
+        std::int64_t looked_ns = 0; // when it was last called for
         Readings before{};
         bool is_applied = false;
         std::shared_ptr<Group> group{};
@@ -43,11 +45,14 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     explicit Engine(Host its_host) : host(std::move(its_host)), past(host.store, host.owner) {}
 
     // suggestions.cpp
+    Situation look() const;
     Result<std::vector<SuggestionOffer>> offers();
     Result<void> admit(const SuggestionRequest& request, bool is_automatic, const Progress& progress, Done done);
     Result<void> refuse(const SuggestionOffer& offer) const;
     void recover();
     void arm_automatic();
+    // Why this is no time for what nobody has asked for; empty where it is.
+    std::string unsuitable() const;
     void try_best();
     void stop();
 
@@ -58,6 +63,8 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     void after_ms(std::int64_t ms, std::function<void(Engine&)> step);
     void next();
     void begin_trial();
+    void measure_before();
+    std::optional<Suggestion> find_called_for() const;
     Result<Readings> read(std::int64_t window_ms) const;
     bool is_enough(const Readings& readings) const;
     void apply();
@@ -66,7 +73,9 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     void take_back(std::string reason);
     void keep(SuggestionVerdict verdict, std::string reason);
     void fail_trial(std::string reason);
+    void skip(std::string reason);
     void finish();
+    void leave(const Run& run);
     void interrupt(Run& run);
     void report(double phase_share, std::string_view step);
     void tell(const SuggestionTrial& trial) const {
@@ -83,7 +92,7 @@ struct Suggestions::Engine : std::enable_shared_from_this<Suggestions::Engine> {
     bool is_recording = false;
     std::optional<std::int64_t> changed_ms; // by the series' time, when a trial last changed something
 
-    std::mutex mutex; // guards what follows
+    mutable std::mutex mutex; // guards what follows
     std::condition_variable changed;
     SuggestionsConfig config;
     std::deque<std::function<void()>> queued_steps;

@@ -11,11 +11,10 @@ namespace {
 
 using namespace suggestion_text;
 
-constexpr double slack_bytes_min = 32 << 20;        // of the heap
-constexpr double slack_share_min = 0.25;            // of what the heap holds
-constexpr double free_bytes_min = 8 << 20;          // of a database file
-constexpr double free_share_min = 0.2;              // of a database file
-constexpr std::int64_t unused_ms_min = 30 * 60'000; // of a component
+constexpr double slack_bytes_min = 32 << 20; // of the heap
+constexpr double slack_share_min = 0.25;     // of what the heap holds
+constexpr double free_bytes_min = 8 << 20;   // of a database file
+constexpr double free_share_min = 0.2;       // of a database file
 constexpr double component_bytes_min = 16 << 20;
 constexpr double load_ms_min = 100; // of a component, that a start would be better without
 constexpr std::uint64_t calls_min = 1000;
@@ -25,10 +24,20 @@ constexpr std::int64_t workers_max = 64;
 constexpr std::uint64_t repeated_calls_min = 100;
 constexpr std::uint64_t repeats_min = 50;
 constexpr double repeated_share_min = 0.3;
-constexpr double repeated_ms_min = 1; // what an answer costs that could have been kept
+constexpr double repeated_ms_min = 1;    // what an answer costs that could have been kept
+constexpr std::int64_t kept_ms = 60'000; // an answer, in a first step
 constexpr std::int64_t queue_min = 64;
+constexpr std::int64_t concurrency_max = 256;
+constexpr std::int64_t backend_queue_max = 16'384;
 constexpr double requests_per_second_min = 200;
 constexpr double batched_share_max = 0.05;
+
+SeriesQuery counted(const std::string& series, const std::string& backend) {
+    return {.name = series,
+            .labels = {{"backend", backend}},
+            .function = SeriesFunction::increase,
+            .aggregate = SeriesAggregate::sum};
+}
 
 void advise_memory_purge(const Situation& situation, std::vector<Suggestion>& suggestions) {
     if (!situation.memory) return;
@@ -110,7 +119,7 @@ void advise_component_unload(const Situation& situation, std::vector<Suggestion>
     for (const ComponentSituation& component : situation.components) {
         const auto memory = static_cast<double>(component.memory_bytes);
         if (!component.is_ready || component.is_critical || component.is_depended_on || !component.is_process) continue;
-        if (component.unused_ms < unused_ms_min || memory < component_bytes_min) continue;
+        if (component.unused_ms < situation.unused_ms_min || memory < component_bytes_min) continue;
         Suggestion made{.id = "component.unload:" + component.name,
                         .kind = "component.unload",
                         .target = "component " + component.name};
@@ -125,7 +134,8 @@ void advise_component_unload(const Situation& situation, std::vector<Suggestion>
                             .modest = memory / 2,
                             .best = memory};
         made.complexity = component.load_ms < 1000 ? SuggestionComplexity::low : SuggestionComplexity::medium;
-        made.configuration = "[components." + component.name + "]\nkeepAliveMs = " + std::to_string(unused_ms_min);
+        made.configuration =
+            "[components." + component.name + "]\nkeepAliveMs = " + std::to_string(situation.unused_ms_min);
         made.measure = SuggestionMeasure{.figure = "memory of all processes",
                                          .unit = "By",
                                          .better = SuggestionBetter::lower,
@@ -139,7 +149,8 @@ void advise_component_unload(const Situation& situation, std::vector<Suggestion>
 void advise_component_lazy(const Situation& situation, std::vector<Suggestion>& suggestions) {
     for (const ComponentSituation& component : situation.components) {
         if (!component.is_ready || !component.is_eager || component.is_critical || component.is_depended_on) continue;
-        if (component.uses > 0 || component.unused_ms < unused_ms_min || component.load_ms < load_ms_min) continue;
+        if (component.uses > 0 || component.unused_ms < situation.unused_ms_min || component.load_ms < load_ms_min)
+            continue;
         Suggestion made{.id = "component.lazy:" + component.name,
                         .kind = "component.lazy",
                         .target = "component " + component.name};
@@ -160,6 +171,8 @@ void advise_component_lazy(const Situation& situation, std::vector<Suggestion>& 
                             .best = 0};
         made.lasts = SuggestionLasts::forever;
         made.configuration = "[components." + component.name + "]\nload = \"firstUse\"";
+        made.by_hand = "it changes how the app starts, and a start cannot be measured again within this run; "
+                       "startup.report compares the next ones";
         suggestions.push_back(std::move(made));
     }
 }
@@ -189,8 +202,17 @@ void advise_worker_count(const Situation& situation, std::vector<Suggestion>& su
                         .now = workers.wait_p95_ms,
                         .modest = workers.wait_p95_ms * 0.8,
                         .best = workers.wait_p95_ms * 0.1};
-    made.lasts = SuggestionLasts::forever;
+    made.settings = {{"workers", std::to_string(wanted)}};
     made.configuration = "[ipc]\nworkers = " + std::to_string(wanted);
+    made.measure = SuggestionMeasure{.figure = "95th percentile of the wait for a worker",
+                                     .unit = "ns",
+                                     .better = SuggestionBetter::lower,
+                                     .query = {.name = "pillion.rpc.queue.wait",
+                                               .function = SeriesFunction::percentile,
+                                               .percentile = 95,
+                                               .aggregate = SeriesAggregate::sum},
+                                     .effect_share_min = 0.2,
+                                     .effect_min = 1e6};
     suggestions.push_back(std::move(made));
 }
 
@@ -220,20 +242,52 @@ void advise_backend_cache(const Situation& situation, std::vector<Suggestion>& s
                             .modest = 1 - repeated / 2,
                             .best = 1 - repeated};
         made.complexity = SuggestionComplexity::medium;
-        made.lasts = SuggestionLasts::forever;
-        made.configuration =
-            "[[backends." + method.backend + ".cache]]\nmethods = [\"" + method.method + "\"]\nttlMs = 60000";
+        made.settings = {{"method", method.method}, {"ttlMs", std::to_string(kept_ms)}};
+        made.configuration = "[[backends." + method.backend + ".cache]]\nmethods = [\"" + method.method +
+                             "\"]\nttlMs = " + std::to_string(kept_ms);
+        made.measure = SuggestionMeasure{.figure = "share of the calls of " + method.backend + " that reach no process",
+                                         .unit = "1",
+                                         .better = SuggestionBetter::higher,
+                                         .query = counted("pillion.backend.hits", method.backend),
+                                         .whole = {counted("pillion.backend.requests", method.backend)},
+                                         .effect_min = 0.02};
         suggestions.push_back(std::move(made));
     }
 }
 
+// Where calls were refused, that they are not any more; else how long an answer takes, with the wait for it.
+void measure_backend_queue(Suggestion& made, const std::string& backend, bool is_refusing) {
+    const SuggestionMeasure errors{.figure = "share of the calls of " + backend + " that come to an error",
+                                   .unit = "1",
+                                   .better = SuggestionBetter::lower,
+                                   .query = counted("pillion.backend.errors", backend),
+                                   .whole = {counted("pillion.backend.requests", backend)},
+                                   .effect_min = 0.005};
+    if (is_refusing) {
+        made.measure = errors;
+        return;
+    }
+    made.measure = SuggestionMeasure{.figure = "time to an answer of " + backend,
+                                     .unit = "s",
+                                     .better = SuggestionBetter::lower,
+                                     .query = {.name = "pillion.backend.duration",
+                                               .labels = {{"backend", backend}},
+                                               .aggregate = SeriesAggregate::sum},
+                                     .effect_share_min = 0.1};
+    made.guards = {errors};
+}
+
 void advise_backend_queue(const Situation& situation, std::vector<Suggestion>& suggestions) {
     for (const BackendSituation& backend : situation.backends) {
-        if (backend.calls < calls_min || (backend.refused == 0 && backend.queue_high_water < queue_min)) continue;
+        const bool is_refusing = backend.refused > 0 && backend.queue_high_water >= backend.queue_max;
+        if (backend.calls < calls_min || (!is_refusing && backend.queue_high_water < queue_min)) continue;
+        if (backend.concurrency >= concurrency_max) continue;
+        const std::int64_t wanted = std::min(concurrency_max, backend.concurrency * 2);
         Suggestion made{.id = "backend.concurrency:" + backend.name,
                         .kind = "backend.concurrency",
                         .target = "backend " + backend.name};
-        made.title = "Send " + backend.name + " more calls at a time";
+        made.title = "Send " + backend.name + " " + std::to_string(wanted) + " calls at a time instead of " +
+                     std::to_string(backend.concurrency);
         made.reason = "Up to " + std::to_string(backend.queue_high_water) + " calls waited for it and " +
                       std::to_string(backend.refused) +
                       " were refused. It helps if the backend answers calls side by side.";
@@ -247,10 +301,21 @@ void advise_backend_queue(const Situation& situation, std::vector<Suggestion>& s
                           .what = "median time to an answer",
                           .unit = "ms",
                           .value = backend.p50_ms}};
+        made.improvement = {.figure = "median time to an answer",
+                            .unit = "ms",
+                            .now = backend.p50_ms,
+                            .modest = backend.p50_ms,
+                            .best = backend.p50_ms * static_cast<double>(backend.concurrency) /
+                                    static_cast<double>(wanted)};
         made.complexity = SuggestionComplexity::medium;
-        made.lasts = SuggestionLasts::forever;
-        made.configuration =
-            "[backends." + backend.name + "]\nconcurrency = 64" + (backend.refused > 0 ? "\nqueueMax = 4096" : "");
+        made.settings = {{"concurrency", std::to_string(wanted)}};
+        made.configuration = "[backends." + backend.name + "]\nconcurrency = " + std::to_string(wanted);
+        if (is_refusing) {
+            const std::string queue_max = std::to_string(std::min(backend_queue_max, backend.queue_max * 4));
+            made.settings["queueMax"] = queue_max;
+            made.configuration += "\nqueueMax = " + queue_max;
+        }
+        measure_backend_queue(made, backend.name, is_refusing);
         suggestions.push_back(std::move(made));
     }
 }
@@ -274,6 +339,7 @@ void advise_ipc_batch(const Situation& situation, std::vector<Suggestion>& sugge
     made.improvement = {.figure = "messages per request", .unit = "1", .now = 1, .modest = 0.5, .best = 0.1};
     made.complexity = SuggestionComplexity::high;
     made.lasts = SuggestionLasts::forever;
+    made.by_hand = "whoever sends the requests puts them together";
     suggestions.push_back(std::move(made));
 }
 

@@ -169,7 +169,7 @@ void advise_cache_ttl(const Situation& situation, std::vector<Suggestion>& sugge
 
 void advise_cache_compress(const Situation& situation, std::vector<Suggestion>& suggestions) {
     for (const CacheSituation& cache : situation.caches) {
-        if (cache.written < written_min || cache.plain_bytes == 0) continue;
+        if (cache.written < written_min || cache.plain_bytes == 0 || cache.is_compressed_in_vain) continue;
         const auto plain = static_cast<double>(cache.plain_bytes);
         const double share = static_cast<double>(cache.sealed_bytes) / plain;
         const double mean = plain / static_cast<double>(cache.written);
@@ -219,6 +219,12 @@ void advise_cache_plain(const Situation& situation, std::vector<Suggestion>& sug
                           .what = "size in slower tiers to plain size",
                           .unit = "1",
                           .value = share}};
+        made.improvement = {.figure = "bytes a second that are compressed in vain",
+                            .unit = "By/s",
+                            .now =
+                                plain * 1000 / static_cast<double>(std::max<std::int64_t>(1000, situation.uptime_ms)),
+                            .modest = 0,
+                            .best = 0};
         made.settings = {{"compressAboveBytes", "0"}};
         made.configuration = setting(cache, "compressAboveBytes = 0");
         made.measure = SuggestionMeasure{.figure = "processor time of Pillion per second",

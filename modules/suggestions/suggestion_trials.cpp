@@ -4,6 +4,7 @@
 // than significance.
 #include "ipc/base/log.h"
 #include "modules/suggestions/suggestion_engine.h"
+#include "modules/suggestions/suggestion_rules.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,8 @@
 namespace pillion {
 
 namespace {
+
+constexpr std::int64_t fresh_ns = 1'000'000'000; // so long a look at the situation holds
 
 // Whole seconds, as they are recorded.
 std::int64_t step_of(std::int64_t window_ms) {
@@ -75,15 +78,16 @@ void Suggestions::Engine::next() {
 void Suggestions::Engine::report(double phase_share, std::string_view step) {
     const Group& group = *current->group;
     if (!group.progress || group.count == 0) return;
-    const double done = static_cast<double>(group.outcome.trials.size()) + phase_share;
+    const double done = static_cast<double>(group.ended) + phase_share;
     group.progress(100 * done / static_cast<double>(group.count), current->suggestion.title + ": " + std::string(step));
 }
 
 Result<Suggestions::Engine::Readings> Suggestions::Engine::read(std::int64_t window_ms) const {
-    const std::int64_t to_ms = host.series.now_ms();
-    const std::int64_t step_ms = step_of(window_ms);
+    const std::int64_t step_ms = step_of(window_ms), now_ms = host.series.now_ms();
+    const std::int64_t to_ms = now_ms - now_ms % step_ms;
     const auto values = [&](const SuggestionMeasure& measure) {
-        return read_measure(host.series, measure, to_ms - window_ms, to_ms, step_ms);
+        return read_measure(host.series, measure, to_ms - (window_ms + step_ms - 1) / step_ms * step_ms, to_ms,
+                            step_ms);
     };
     Readings readings{.figure = PILLION_TRY(values(*current->suggestion.measure))};
     for (const SuggestionMeasure& guard : current->suggestion.guards)
@@ -99,10 +103,32 @@ bool Suggestions::Engine::is_enough(const Readings& readings) const {
     return enough(readings.figure) && std::ranges::all_of(readings.guards, enough);
 }
 
+// The present advice of the trial's id.
+std::optional<Suggestion> Suggestions::Engine::find_called_for() const {
+    for (Suggestion& suggestion : advise(look()))
+        if (suggestion.id == current->suggestion.id) return std::move(suggestion);
+    return {};
+}
+
 void Suggestions::Engine::begin_trial() {
+    Run& run = *current;
+    // What it was admitted for may be long ago: others came first.
+    if (host.clock.now_ns() - run.looked_ns > fresh_ns) {
+        auto suggestion = find_called_for();
+        if (!suggestion) return skip("nothing called for it any more when its turn came");
+        run.suggestion = std::move(*suggestion);
+        run.trial.title = run.suggestion.title;
+        run.trial.configuration = run.suggestion.configuration;
+        run.looked_ns = host.clock.now_ns();
+    }
+    measure_before();
+}
+
+void Suggestions::Engine::measure_before() {
     // What an earlier trial stirred up, and took back, is not what this one is compared with.
+    const std::int64_t whole_window_ms = current->window_ms + step_of(current->window_ms); // of whole steps
     const std::int64_t unsettled_ms =
-        changed_ms ? *changed_ms + current->settle_ms + current->window_ms - host.series.now_ms() : 0;
+        changed_ms ? *changed_ms + current->settle_ms + whole_window_ms - host.series.now_ms() : 0;
     if (unsettled_ms <= 0) {
         auto readings = read(current->window_ms);
         if (readings && is_enough(*readings)) {
@@ -111,7 +137,7 @@ void Suggestions::Engine::begin_trial() {
         }
     }
     report(0, "measuring before");
-    after_ms(unsettled_ms > 0 ? unsettled_ms : current->window_ms, [](Engine& engine) {
+    after_ms(unsettled_ms > 0 ? unsettled_ms : whole_window_ms, [](Engine& engine) {
         auto later = engine.read(engine.current->window_ms);
         if (!later) return engine.fail_trial("its figure could not be read: " + later.error().message);
         engine.current->before = std::move(*later);
@@ -120,8 +146,12 @@ void Suggestions::Engine::begin_trial() {
 }
 
 void Suggestions::Engine::apply() {
-    report(0.4, "applying");
     Run& run = *current;
+    if (run.trial.automatic)
+        if (const std::string reason = unsuitable(); !reason.empty()) return skip(reason);
+    if (host.clock.now_ns() - run.looked_ns > fresh_ns && !find_called_for())
+        return skip("nothing called for it any more once it had been measured");
+    report(0.4, "applying");
     if (run.action.former) {
         auto former = run.action.former(run.suggestion);
         if (!former) return fail_trial("it could not be applied: " + former.error().message);
@@ -148,7 +178,7 @@ void Suggestions::Engine::applied(const Result<void>& result) {
     past.update(run.trial);
     tell(run.trial);
     report(0.5, "measuring after");
-    after_ms(run.settle_ms + run.window_ms, [](Engine& engine) { engine.judge_trial(); });
+    after_ms(run.settle_ms + run.window_ms + step_of(run.window_ms), [](Engine& engine) { engine.judge_trial(); });
 }
 
 void Suggestions::Engine::judge_trial() {
@@ -205,18 +235,31 @@ void Suggestions::Engine::fail_trial(std::string reason) {
     keep(SuggestionVerdict::failed, std::move(reason));
 }
 
+// Nothing was changed: there is nothing to record.
+void Suggestions::Engine::skip(std::string reason) {
+    const std::unique_ptr<Run> run = std::move(current);
+    if (run->trial.automatic) log(LogLevel::info, "suggestions", run->suggestion.id + " is not tried: " + reason);
+    run->group->outcome.skipped.push_back({run->suggestion.id, std::move(reason)});
+    leave(*run);
+}
+
 void Suggestions::Engine::finish() {
     const std::unique_ptr<Run> run = std::move(current);
     run->trial.endedAt = host.clock.wall_ms();
     past.update(run->trial);
+    run->group->outcome.trials.push_back(run->trial);
+    leave(*run);
+}
+
+// Its target is free again for others, and who has asked is told when it was the last of what he asked for.
+void Suggestions::Engine::leave(const Run& run) {
     {
         const std::lock_guard lock(mutex);
-        if (--busy_targets[run->suggestion.target] == 0) busy_targets.erase(run->suggestion.target);
+        if (--busy_targets[run.suggestion.target] == 0) busy_targets.erase(run.suggestion.target);
     }
-    tell(run->trial);
-    Group& group = *run->group;
-    group.outcome.trials.push_back(run->trial);
-    if (group.outcome.trials.size() == group.count) group.done(std::move(group.outcome));
+    if (run.trial.endedAt) tell(run.trial);
+    Group& group = *run.group;
+    if (++group.ended == group.count) group.done(std::move(group.outcome));
     post([this] { next(); });
 }
 
@@ -243,7 +286,7 @@ void Suggestions::Engine::stop() {
         interrupt(*run);
         Group& group = *run->group;
         group.outcome.trials.push_back(run->trial);
-        if (group.outcome.trials.size() == group.count) group.done(std::move(group.outcome));
+        if (++group.ended == group.count) group.done(std::move(group.outcome));
     }
     if (is_recording && host.set_recording) host.set_recording(false);
     is_recording = false;

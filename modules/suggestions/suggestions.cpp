@@ -4,6 +4,7 @@
 #include "ipc/nearest.h"
 #include "modules/suggestions/suggestion_engine.h"
 #include "modules/suggestions/suggestion_rules.h"
+#include "modules/suggestions/suggestion_text.h"
 
 #include <algorithm>
 #include <utility>
@@ -25,6 +26,16 @@ Result<void> check_suggestions_config(const SuggestionsConfig& config) {
                     "settleMs is " + std::to_string(config.settleMs) + ", longer than windowMs, " +
                         std::to_string(config.windowMs) + ": a change that settles so long needs a longer window",
                     "/settleMs");
+    for (const std::string& kind : config.automaticKinds) {
+        if (std::ranges::find(suggestion_rules(), kind, &SuggestionRule::kind) != suggestion_rules().end()) continue;
+        NearestName nearest(kind);
+        for (const SuggestionRule& rule : suggestion_rules()) nearest.consider(rule.kind);
+        const std::string hint(nearest.best());
+        return fail(ErrorCode::invalid_params,
+                    "there is no kind of advice \"" + kind.substr(0, 80) + "\"" +
+                        (hint.empty() ? "" : "; did you mean \"" + hint + "\"?"),
+                    "/automaticKinds", hint);
+    }
     return {};
 }
 
@@ -78,10 +89,17 @@ Result<std::vector<SuggestionTrial>> Suggestions::history() {
 
 void Suggestions::stop() { engine_->stop(); }
 
+Situation Suggestions::Engine::look() const {
+    Situation situation = host.situation();
+    const std::lock_guard lock(mutex);
+    situation.unused_ms_min = config.unusedMs;
+    return situation;
+}
+
 Result<std::vector<SuggestionOffer>> Suggestions::Engine::offers() {
     const std::vector<SuggestionTrial> trials = past.trials().value_or(std::vector<SuggestionTrial>{});
     std::vector<SuggestionOffer> offers;
-    for (Suggestion& suggestion : advise(host.situation())) {
+    for (Suggestion& suggestion : advise(look())) {
         SuggestionOffer& offer = offers.emplace_back();
         offer.applies_itself = suggestion.measure.has_value() && suggestion.lasts != SuggestionLasts::forever &&
                                actions.contains(suggestion.kind);
@@ -96,8 +114,10 @@ Result<std::vector<SuggestionOffer>> Suggestions::Engine::offers() {
 Result<void> Suggestions::Engine::refuse(const SuggestionOffer& offer) const {
     const Suggestion& suggestion = offer.suggestion;
     if (!offer.applies_itself)
-        return fail(ErrorCode::failed_precondition, suggestion.id + " cannot be applied by Pillion itself", "/id",
-                    suggestion.configuration);
+        return fail(ErrorCode::failed_precondition,
+                    suggestion.id + " cannot be applied by Pillion itself" +
+                        (suggestion.by_hand.empty() ? "" : ": " + suggestion.by_hand),
+                    "/id", suggestion.configuration);
     if (busy_targets.contains(suggestion.target))
         return fail(ErrorCode::conflict, "another suggestion for the same " + suggestion.target + " is being tried",
                     "/id");
@@ -150,6 +170,7 @@ Result<void> Suggestions::Engine::admit(const SuggestionRequest& request, bool i
             run->action = actions.at(suggestion.kind);
             run->window_ms = request.window_ms.value_or(config.windowMs);
             run->settle_ms = std::min(config.settleMs, run->window_ms);
+            run->looked_ns = host.clock.now_ns();
             run->group = group;
             admitted.push_back(std::move(run));
         }
@@ -189,7 +210,16 @@ void Suggestions::Engine::arm_automatic() {
     });
 }
 
-// The most promising one that gives nothing up and was not tried lately, if nothing else is being tried.
+std::string Suggestions::Engine::unsuitable() const {
+    if (host.is_starting && host.is_starting()) return "the app is starting";
+    const double load = host.load ? host.load().value_or(0) : 0;
+    const std::lock_guard lock(mutex);
+    if (load <= config.automaticLoadMax) return {};
+    return "the machine has a load of " + suggestion_text::rounded(load) + " per core, more than the " +
+           suggestion_text::rounded(config.automaticLoadMax) + " of automaticLoadMax";
+}
+
+// The most promising one that may be and was not tried lately, if nothing else is being tried.
 void Suggestions::Engine::try_best() {
     recover();
     SuggestionsConfig now_config;
@@ -198,10 +228,17 @@ void Suggestions::Engine::try_best() {
         if (!busy_targets.empty()) return;
         now_config = config;
     }
+    if (const std::string reason = unsuitable(); !reason.empty())
+        return log(LogLevel::debug, "suggestions", "nothing is tried now: " + reason);
     const auto offered = offers();
     if (!offered) return;
+    const auto& kinds = now_config.automaticKinds;
+    const auto is_allowed = [&kinds](const Suggestion& suggestion) {
+        return kinds.empty() ? suggestion.complexity == SuggestionComplexity::low
+                             : std::ranges::find(kinds, suggestion.kind) != kinds.end();
+    };
     for (const SuggestionOffer& offer : *offered) {
-        if (!offer.applies_itself || offer.suggestion.complexity != SuggestionComplexity::low) continue;
+        if (!offer.applies_itself || !is_allowed(offer.suggestion)) continue;
         if (offer.last_trial && offer.last_trial->beganAt + now_config.retryMs > host.clock.wall_ms()) continue;
         const auto admitted = admit({.id = offer.suggestion.id}, true, {}, [](const Result<SuggestionOutcome>&) {});
         if (admitted) return;

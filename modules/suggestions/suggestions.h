@@ -4,9 +4,10 @@
 //
 // A trial: its figure's series is read over the window before, or recorded for a window first where it was not; the
 // trial is written to the store; the change is made; after a pause the same figure is read over a window of the same
-// length. One trial runs at a time, others wait for it, so that none takes the credit of another. Nothing is applied by
-// itself unless the configuration says `automatic`. With nothing asked of it, it holds no memory, has set no timer and
-// opened no file.
+// length. One trial runs at a time, others wait for it, so that none takes the credit of another; what nothing calls
+// for any more when its turn has come is not applied. Nothing is applied by itself unless the configuration says
+// `automatic`, and then not while the app starts or the machine is busy. With nothing asked of it, it holds no memory,
+// has set no timer and opened no file.
 //
 // What a trial changes lasts as long as the process at most: one that is under way when Pillion ends is recorded as
 // interrupted, at once or, after a crash, when suggestions are next asked for; and what proved itself is kept until
@@ -35,7 +36,10 @@ class Store;
 // Section `suggestions`. Described in suggestions_rpc.h.
 struct SuggestionsConfig {
     bool automatic = false;
+    std::vector<std::string> automaticKinds{}; // empty: all that give nothing up
+    double automaticLoadMax = 0.7;             // of the machine, per core
     std::int64_t automaticMs = 600'000;
+    std::int64_t unusedMs = 1'800'000;
     std::int64_t windowMs = 60'000;
     std::int64_t settleMs = 5000;
     std::int64_t retryMs = 86'400'000;
@@ -108,7 +112,7 @@ struct SuggestionTrial {
 // Advice with what is known of it here.
 struct SuggestionOffer {
     Suggestion suggestion{};
-    bool applies_itself = false;
+    bool applies_itself = false; // where it does not, the suggestion says why
     std::optional<SuggestionTrial> last_trial{};
 };
 
@@ -148,6 +152,9 @@ class Suggestions {
         // Runs work that may block for a while, one after another, away from the timers. Empty: where it is asked.
         std::function<void(std::function<void()>)> run{};
         std::function<void(const SuggestionTrial&)> on_changed{};
+        // Whether the app is starting, and the machine's load per core, where it is known: for what nobody asked for.
+        std::function<bool()> is_starting{};
+        std::function<std::optional<double>()> load{};
         // Names this process, for the history; and whether the process so named is still there.
         std::string owner = "1";
         std::function<bool(const std::string&)> is_alive{};
@@ -167,9 +174,10 @@ class Suggestions {
 
     // All that the situation calls for, the most promising first. Blocks for some hundred milliseconds.
     Result<std::vector<SuggestionOffer>> list();
-    // Tries one or all; `done` comes when the last trial has ended, and `progress` (may be empty) before; both from
-    // where work runs. -32002 with the nearest id for one that is not called for now; -32003 while its target is being
-    // tried; -32007 for one that cannot be applied. Does not block.
+    // Tries one or all, less what nothing calls for any more when its turn comes; `done` comes when the last trial has
+    // ended, and `progress` (may be empty) before; both from where work runs. -32002 with the nearest id for one that
+    // is not called for now; -32003 while its target is being tried; -32007 for one that cannot be applied. Does not
+    // block.
     using Done = std::function<void(Result<SuggestionOutcome>)>;
     using Progress = std::function<void(double percentage, std::string_view step)>;
     void apply(SuggestionRequest request, Progress progress, Done done);

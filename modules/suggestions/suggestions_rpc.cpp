@@ -15,6 +15,7 @@ struct SuggestionResult {
     std::optional<SuggestionImprovement> improvement{};
     SuggestionComplexity complexity = SuggestionComplexity::low;
     bool appliesItself = false;
+    std::optional<std::string> byHand{};
     SuggestionLasts lasts = SuggestionLasts::run;
     std::map<std::string, std::string> settings{};
     std::string configuration{};
@@ -29,6 +30,7 @@ PILLION_WIRE(SuggestionResult, PILLION_FIELD(id, "For suggestions.apply.", sorta
              PILLION_FIELD(improvement, "What is expected of it."),
              PILLION_FIELD(complexity, "`low` gives nothing up, `medium` is a trade-off, `high` changes the app."),
              PILLION_FIELD(appliesItself, "Whether suggestions.apply can carry it out."),
+             PILLION_FIELD(byHand, "Why it cannot, where it cannot; then `configuration` or whoever calls does it."),
              PILLION_FIELD(lasts, "`moment`: does something once; `run`: holds until Pillion ends; `forever`: beyond."),
              PILLION_FIELD(settings, "What would be set."),
              PILLION_FIELD(configuration, "The same as lines of the configuration, where it can be written there."),
@@ -46,7 +48,7 @@ PILLION_WIRE(SuggestionsApplyParams,
              PILLION_FIELD(all, "Tries all that can be applied, one after another.", defaulted),
              PILLION_FIELD(windowMs,
                            "How long to measure before and after, in milliseconds; else as the configuration says.",
-                           between(15'000, 300'000)),
+                           between(10'000, 300'000)),
              PILLION_FIELD(again, "With `all`: also what did not prove itself lately.", defaulted))
 
 PILLION_WIRE(SuggestionSkipped, PILLION_FIELD(id, "The suggestion."), PILLION_FIELD(reason, "Why it was not tried."))
@@ -56,7 +58,8 @@ struct SuggestionsApplyResult {
     std::vector<SuggestionSkipped> skipped{};
 };
 PILLION_WIRE(SuggestionsApplyResult, PILLION_FIELD(trials, "What was tried and what came of it."),
-             PILLION_FIELD(skipped, "With `all`: what was not tried."))
+             PILLION_FIELD(skipped, "What was not tried: with `all` what cannot be, and what nothing called for any "
+                                    "more when its turn came."))
 
 namespace {
 
@@ -73,6 +76,7 @@ SuggestionResult result_of(SuggestionOffer offer) {
             .improvement = std::move(suggestion.improvement),
             .complexity = suggestion.complexity,
             .appliesItself = offer.applies_itself,
+            .byHand = suggestion.by_hand.empty() ? std::nullopt : std::optional(std::move(suggestion.by_hand)),
             .lasts = suggestion.lasts,
             .settings = std::move(suggestion.settings),
             .configuration = std::move(suggestion.configuration),

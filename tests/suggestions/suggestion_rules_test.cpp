@@ -34,6 +34,10 @@ ComponentSituation idle_component() {
             .memory_bytes = 80 * MiB};
 }
 
+BackendSituation queued_backend() {
+    return {.name = "llm", .calls = 5000, .concurrency = 32, .queue_max = 1024, .queue_high_water = 500, .p50_ms = 40};
+}
+
 bool calls_for(const Situation& situation, std::string_view kind) {
     return std::ranges::any_of(advise(situation),
                                [kind](const Suggestion& suggestion) { return suggestion.kind == kind; });
@@ -150,6 +154,8 @@ TEST_CASE("compression is advised for values that are plain, and against where i
     cache.compress_above_bytes = 0;
     CHECK_FALSE(calls_for(with(cache), "cache.plain"));
     CHECK(calls_for(with(cache), "cache.compress"));
+    cache.is_compressed_in_vain = true; // it is off because they did not shrink
+    CHECK_FALSE(calls_for(with(cache), "cache.compress"));
 }
 
 TEST_CASE("memory is to be given back where much of it is unused", "[suggestions]") {
@@ -188,6 +194,8 @@ TEST_CASE("a component that nobody uses is to be unloaded, and to be loaded late
     };
     component.unused_ms = 60'000;
     CHECK(neither(component));
+    CHECK(the_one({.unused_ms_min = 60'000, .components = {component}}, "component.unload").configuration ==
+          "[components.ocr]\nkeepAliveMs = 60000");
     component = idle_component();
     component.is_depended_on = true;
     CHECK(neither(component));
@@ -204,7 +212,10 @@ TEST_CASE("a component that nobody uses is to be unloaded, and to be loaded late
 
 TEST_CASE("more workers are advised where calls wait and processors do not", "[suggestions]") {
     WorkerSituation workers{.count = 2, .cores = 2, .calls = 50'000, .wait_p95_ms = 40, .cpu_share = 0.2};
-    CHECK(the_one({.workers = workers}, "ipc.workers").configuration == "[ipc]\nworkers = 4");
+    const Suggestion made = the_one({.workers = workers}, "ipc.workers");
+    CHECK(made.configuration == "[ipc]\nworkers = 4");
+    CHECK(made.settings.at("workers") == "4");
+    CHECK(made.measure->query.percentile == 95);
     workers.cpu_share = 0.95;
     CHECK_FALSE(calls_for({.workers = workers}, "ipc.workers"));
     workers.cpu_share = 0.2;
@@ -234,12 +245,22 @@ TEST_CASE("answers are to be kept of a hot method that never contradicts itself"
 }
 
 TEST_CASE("a backend with a queue is to be sent more at a time", "[suggestions]") {
-    BackendSituation backend{.name = "llm", .calls = 5000, .queue_high_water = 500};
-    CHECK(the_one({.backends = {backend}}, "backend.concurrency").configuration == "[backends.llm]\nconcurrency = 64");
+    BackendSituation backend = queued_backend();
+    const Suggestion made = the_one({.backends = {backend}}, "backend.concurrency");
+    CHECK(made.configuration == "[backends.llm]\nconcurrency = 64");
+    CHECK(made.measure->query.name == "pillion.backend.duration");
+    CHECK(made.guards.at(0).query.name == "pillion.backend.errors"); // no faster by failing
+    CHECK(made.improvement->best == Approx(20));
     backend.queue_high_water = 3;
+    backend.refused = 1; // of a queue that was full before it was given more room
     CHECK_FALSE(calls_for({.backends = {backend}}, "backend.concurrency"));
-    backend.refused = 1;
-    CHECK(calls_for({.backends = {backend}}, "backend.concurrency"));
+    backend.queue_high_water = 1024;
+    const Suggestion refusing = the_one({.backends = {backend}}, "backend.concurrency");
+    CHECK(refusing.configuration == "[backends.llm]\nconcurrency = 64\nqueueMax = 4096");
+    CHECK(refusing.measure->query.name == "pillion.backend.errors");
+    CHECK(refusing.settings.at("queueMax") == "4096");
+    backend.concurrency = 256; // that is enough for anybody
+    CHECK_FALSE(calls_for({.backends = {backend}}, "backend.concurrency"));
 }
 
 TEST_CASE("batches are advised where many requests come one by one", "[suggestions]") {
@@ -277,10 +298,12 @@ TEST_CASE("every suggestion names its evidence and what it is measured by", "[su
     const Situation situation{
         .caches = {cache},
         .components = {idle_component()},
-        .backends = {{.name = "llm", .calls = 5000, .queue_high_water = 500}},
+        .backends = {queued_backend()},
+        .methods = {{.backend = "files", .method = "stat", .calls = 1000, .repeats = 800, .mean_ms = 12}},
         .databases = {{"cache.db", 100ULL * MiB, 40ULL * MiB, true}},
         .memory = MemorySituation{.resident_bytes = 200 * MiB, .committed_bytes = 180 * MiB, .used_bytes = 60 * MiB},
-        .workers = WorkerSituation{2, 2, 50'000, 40, 0.2}};
+        .workers = WorkerSituation{2, 2, 50'000, 40, 0.2},
+        .wire = WireSituation{.requests = 1'000'000, .batches = 0, .requests_per_second = 3000}};
     std::set<std::string> ids;
     for (const Suggestion& suggestion : advise(situation)) {
         INFO(suggestion.id);
@@ -289,7 +312,9 @@ TEST_CASE("every suggestion names its evidence and what it is measured by", "[su
         CHECK(suggestion.reason.ends_with('.'));
         CHECK_FALSE(suggestion.evidence.empty());
         CHECK_FALSE(suggestion.target.empty());
-        CHECK((suggestion.measure || !suggestion.configuration.empty()));
+        CHECK(suggestion.improvement.has_value());
+        CHECK(suggestion.measure.has_value() == suggestion.by_hand.empty()); // what is not tried says why
+        CHECK((suggestion.measure || !suggestion.configuration.empty() || suggestion.kind == "ipc.batch"));
     }
-    CHECK(ids.size() == 9);
+    CHECK(ids.size() == 11);
 }

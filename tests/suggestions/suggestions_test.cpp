@@ -1,137 +1,15 @@
 // Trials of advice, on time that stands still until moved: what proves itself stays, everything else is taken back.
 #include "modules/storage/storage.h"
 #include "modules/suggestions/suggestions_rpc.h"
+#include "tests/suggestions/advised_app.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/wire_fixture.h"
 
-#include <catch2/catch.hpp>
-#include <cmath>
 #include <latch>
 #include <thread>
 
 using namespace pillion;
-
-namespace {
-
-constexpr SeriesSpec hits{"pillion.cache.hits", "Hits.", "{request}", SeriesKind::counter};
-constexpr SeriesSpec misses{"pillion.cache.misses", "Misses.", "{request}", SeriesKind::counter};
-constexpr SeriesSpec resident{"process.memory.usage", "Resident size.", "By", SeriesKind::gauge};
-
-// An app whose cache `voices` hits as often as its policy lets it, and which holds memory it does not use.
-struct App {
-    ManualClock clock;
-    ManualTimers timers{clock};
-    Series series{{.clock = clock, .timers = timers}};
-    Situation situation{.caches = {voices()}};
-    double hit_ratio = 0.5;
-    double tuned_hit_ratio = 0.8;
-    double resident_bytes = 200e6;
-    bool is_recording = false;
-    std::string policy = "lru";
-    Result<void> applying{};
-    Result<void> undoing{};
-    std::vector<SuggestionTrial> told;
-
-    static CacheSituation voices() {
-        return {.name = "voices",
-                .requests = 20'000,
-                .hit_ratio = 0.5,
-                .eviction = "lru",
-                .bytes_max = 1 << 20,
-                .tuning = CacheTuning{
-                    .hit_ratio_now = 0.5, .hit_ratio_best = 0.8, .eviction = "adaptive", .bytes_max = 1 << 20}};
-    }
-
-    Suggestions::Host host(Store* store = nullptr, std::string owner = "1") {
-        return {.clock = clock,
-                .timers = timers,
-                .series = series,
-                .store = store,
-                .situation = [this] { return situation; },
-                .set_recording = [this](bool wanted) { is_recording = wanted; },
-                .run = {},
-                .on_changed = [this](const SuggestionTrial& trial) { told.push_back(trial); },
-                .owner = std::move(owner),
-                .is_alive = [](const std::string& other) { return other == "alive"; }};
-    }
-
-    void connect(Suggestions& suggestions) {
-        suggestions.add_action(
-            "cache.tune",
-            {.former = [this](const Suggestion&) -> Result<std::string> { return policy; },
-             .apply =
-                 [this](const Suggestion& suggestion, const SuggestionAction::Done& done) {
-                     if (applying) policy = suggestion.settings.at("eviction");
-                     done(applying);
-                 },
-             .undo =
-                 [this](const std::string& target, const std::string& former, const SuggestionAction::Done& done) {
-                     CHECK(target == "namespace voices");
-                     if (undoing) policy = former;
-                     done(undoing);
-                 }});
-        suggestions.add_action("memory.purge", {.former = {},
-                                                .apply =
-                                                    [this](const Suggestion&, const SuggestionAction::Done& done) {
-                                                        resident_bytes -= 100e6;
-                                                        done({});
-                                                    },
-                                                .undo = {}});
-    }
-
-    // Seconds of ordinary life. What happens is recorded whoever wants it; requests waver by a few percent.
-    void live(int seconds, int requests_per_second = 100) {
-        for (int i = 0; i < seconds; ++i) {
-            const double ratio =
-                (policy == "lru" ? hit_ratio : tuned_hit_ratio) + 0.02 * std::sin(static_cast<double>(second_) * 1.7);
-            ++second_;
-            hits_ += ratio * requests_per_second;
-            misses_ += (1 - ratio) * requests_per_second;
-            if (requests_per_second > 0) {
-                REQUIRE(series.observe(hits, {{"namespace", "voices"}}, hits_));
-                REQUIRE(series.observe(misses, {{"namespace", "voices"}}, misses_));
-            }
-            REQUIRE(series.observe(resident, {{"role", "self"}, {"process", "pillion"}},
-                                   resident_bytes + 1e5 * std::sin(static_cast<double>(second_))));
-            timers.advance_ms(1000);
-        }
-    }
-
-  private:
-    int second_ = 0;
-    double hits_ = 0;
-    double misses_ = 0;
-};
-
-// What was answered; it may come after the test has stopped waiting for it.
-struct Asked {
-    struct Answer {
-        std::optional<SuggestionOutcome> outcome{};
-        std::optional<Error> error{};
-    };
-    std::shared_ptr<Answer> answer = std::make_shared<Answer>();
-    std::optional<SuggestionOutcome>& outcome = answer->outcome;
-    std::optional<Error>& error = answer->error;
-
-    void operator()(Suggestions& suggestions, SuggestionRequest request) const {
-        suggestions.apply(std::move(request), {}, [into = answer](Result<SuggestionOutcome> result) {
-            if (result)
-                into->outcome.emplace(std::move(*result));
-            else
-                into->error.emplace(std::move(result).error());
-        });
-    }
-    const SuggestionTrial& trial() const {
-        REQUIRE(outcome.has_value());
-        REQUIRE(outcome->trials.size() == 1);
-        return outcome->trials[0];
-    }
-};
-
-constexpr int whole_trial_s = 70; // settling and a window
-constexpr const char* tune = "cache.tune:voices";
-
-} // namespace
+using namespace pillion::test;
 
 TEST_CASE("advice that makes the figure better is kept, with both figures", "[suggestions]") {
     App app;
@@ -212,7 +90,7 @@ TEST_CASE("where nothing was recorded a window is measured first", "[suggestions
     Asked asked;
     asked(suggestions, {.id = tune});
     CHECK(app.is_recording);
-    app.live(59);
+    app.live(61);
     CHECK(app.policy == "lru");
     app.live(2);
     CHECK(app.policy == "adaptive");
@@ -287,6 +165,8 @@ TEST_CASE("what nothing calls for, nobody can apply or is under way is refused",
     CHECK(code({.id = "cache.tune:voice"}).code == ErrorCode::not_found);
     CHECK(code({.id = "cache.tune:voice"}).hint == tune);
     CHECK(code({.id = "ipc.batch"}).code == ErrorCode::failed_precondition);
+    CHECK(code({.id = "ipc.batch"}).message ==
+          "ipc.batch cannot be applied by Pillion itself: whoever sends the requests puts them together");
     Asked first;
     first(suggestions, {.id = tune});
     CHECK(code({.id = tune}).code == ErrorCode::conflict);
@@ -332,6 +212,86 @@ TEST_CASE("what an earlier trial changed and took back is no part of what a late
     CHECK(second.trial().measured->before.low > 0.45);
 }
 
+TEST_CASE("what nothing calls for any more when its turn comes is not applied, and why is said", "[suggestions]") {
+    App app;
+    app.situation.memory =
+        MemorySituation{.resident_bytes = 200'000'000, .committed_bytes = 190'000'000, .used_bytes = 80'000'000};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked asked;
+    asked(suggestions, {.all = true});
+    app.live(10);
+    const bool is_purge_first = app.policy == "lru";
+    if (is_purge_first)
+        app.situation.caches.clear();
+    else
+        app.situation.memory.reset();
+    app.live(3 * whole_trial_s);
+    REQUIRE(asked.outcome.has_value());
+    CHECK(asked.outcome->trials.size() == 1);
+    REQUIRE(asked.outcome->skipped.size() == 1);
+    CHECK(asked.outcome->skipped[0].id == (is_purge_first ? tune : "memory.purge"));
+    CHECK(asked.outcome->skipped[0].reason == "nothing called for it any more when its turn came");
+    CHECK(suggestions.history()->size() == 1);
+    CHECK_FALSE(app.is_recording);
+}
+
+TEST_CASE("what is called for no more once it has been measured is not applied", "[suggestions]") {
+    App app;
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    Asked asked;
+    asked(suggestions, {.id = tune});
+    app.live(30);
+    app.situation.caches.clear();
+    app.live(60);
+    REQUIRE(asked.outcome.has_value());
+    CHECK(asked.outcome->trials.empty());
+    REQUIRE(asked.outcome->skipped.size() == 1);
+    CHECK(app.policy == "lru");
+    CHECK(app.told.empty());
+    Asked again;
+    again(suggestions, {.id = tune});
+    CHECK(again.error->code == ErrorCode::not_found);
+}
+
+TEST_CASE("while one is measured all others can be asked for, and it is named as under way", "[suggestions]") {
+    App app;
+    app.situation.memory =
+        MemorySituation{.resident_bytes = 200'000'000, .committed_bytes = 190'000'000, .used_bytes = 80'000'000};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    app.live(90);
+    Asked one, all, none;
+    one(suggestions, {.id = tune});
+    app.live(10);
+    all(suggestions, {.all = true});
+    none(suggestions, {.all = true});
+    REQUIRE(none.outcome.has_value());
+    CHECK(none.outcome->trials.empty());
+    CHECK(none.outcome->skipped.size() == 2);
+    app.live(3 * whole_trial_s);
+    CHECK(one.trial().verdict == SuggestionVerdict::kept);
+    CHECK(all.trial().id == "memory.purge");
+    REQUIRE(all.outcome->skipped.size() == 1);
+    CHECK(all.outcome->skipped[0].id == tune);
+    CHECK(all.outcome->skipped[0].reason == "another suggestion for the same namespace voices is being tried");
+}
+
+TEST_CASE("where nothing is called for, all of it is nothing", "[suggestions]") {
+    App app;
+    app.situation = {};
+    Suggestions suggestions(app.host());
+    app.connect(suggestions);
+    Asked asked;
+    asked(suggestions, {.all = true});
+    REQUIRE(asked.outcome.has_value());
+    CHECK(asked.outcome->trials.empty());
+    CHECK(asked.outcome->skipped.empty());
+    CHECK_FALSE(app.is_recording);
+}
+
 TEST_CASE("what did not prove itself is left alone for a while, unless it is asked for", "[suggestions]") {
     App app;
     app.tuned_hit_ratio = 0.3;
@@ -353,36 +313,6 @@ TEST_CASE("what did not prove itself is left alone for a while, unless it is ask
     Asked third;
     third(suggestions, {.all = true, .again = true});
     app.live(whole_trial_s);
-    CHECK(app.policy == "adaptive");
-}
-
-TEST_CASE("nothing is tried by itself unless the configuration says so", "[suggestions]") {
-    App app;
-    Suggestions suggestions(app.host());
-    app.connect(suggestions);
-    const bool is_automatic = GENERATE(false, true);
-    suggestions.configure({.automatic = is_automatic});
-    suggestions.begin();
-    app.live(800);
-    const auto history = suggestions.history();
-    REQUIRE(history.has_value());
-    CHECK(app.policy == (is_automatic ? "adaptive" : "lru"));
-    CHECK(history->size() == (is_automatic ? 1U : 0U));
-    if (is_automatic) CHECK(history->at(0).automatic);
-}
-
-TEST_CASE("what is tried by itself can be turned on and off while Pillion runs", "[suggestions]") {
-    App app;
-    Suggestions suggestions(app.host());
-    app.connect(suggestions);
-    suggestions.begin();
-    suggestions.configure({.automatic = true});
-    app.live(300);
-    suggestions.configure({.automatic = false});
-    app.live(500);
-    CHECK(app.policy == "lru");
-    suggestions.configure({.automatic = true});
-    app.live(700);
     CHECK(app.policy == "adaptive");
 }
 

@@ -3312,6 +3312,8 @@ export interface SuggestionResult {
   complexity: SuggestionComplexity;
   /** Whether suggestions.apply can carry it out. */
   appliesItself: boolean;
+  /** Why it cannot, where it cannot; then `configuration` or whoever calls does it. */
+  byHand?: string;
   /** `moment`: does something once; `run`: holds until Pillion ends; `forever`: beyond. */
   lasts: SuggestionLasts;
   /** What would be set. */
@@ -3430,7 +3432,7 @@ export interface SuggestionsApplyParams {
   id?: string;
   /** Tries all that can be applied, one after another. Default: false. */
   all?: boolean;
-  /** How long to measure before and after, in milliseconds; else as the configuration says. Range: 15000 to 300000. */
+  /** How long to measure before and after, in milliseconds; else as the configuration says. Range: 10000 to 300000. */
   windowMs?: number;
   /** With `all`: also what did not prove itself lately. Default: false. */
   again?: boolean;
@@ -3439,7 +3441,7 @@ export interface SuggestionsApplyParams {
 export interface SuggestionsApplyResult {
   /** What was tried and what came of it. */
   trials: SuggestionTrial[];
-  /** With `all`: what was not tried. */
+  /** What was not tried: with `all` what cannot be, and what nothing called for any more when its turn came. */
   skipped: SuggestionSkipped[];
 }
 
