@@ -125,9 +125,11 @@ class Dispatcher final : public CallSink {
                     const std::shared_ptr<BatchReply>& batch);
     bool serve_from_cache(const Method& method, Call& call, const std::string& key, bool& refresh);
     void prepare_runner(Call& runner, const Call& wanted);
-    void join_flight(const CallPtr& call, std::string key);
+    enum class FlightFor : std::uint8_t { miss, refresh };
+    void join_flight(const CallPtr& call, std::string key, FlightFor purpose);
     void finish_flight(const std::string& key, const Method& method, std::uint64_t generation,
                        const Result<std::string_view>& result);
+    void land_flight(const std::string& key, const Result<std::string_view>& result);
     void dispatch(const CallPtr& call);
     void run_pooled(const CallPtr& call);
     void cancel_by_id(const Message& message, std::string_view member);

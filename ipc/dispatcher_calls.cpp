@@ -119,7 +119,7 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
                                  .method = message.method,
                                  .params = message.params,
                                  .meta = message.meta};
-            join_flight(make_call(method, silent, nullptr), key_);
+            join_flight(make_call(method, silent, nullptr), key_, FlightFor::refresh);
         }
         if (served) return;
         if (mode == CacheMode::onlyIfCached)
@@ -132,17 +132,25 @@ void Dispatcher::start_call(const Method& method, const Message& message, const 
     const CallPtr call = make_call(method, message, batch);
     track(call);
     if (cached)
-        join_flight(call, key_);
+        join_flight(call, key_, mode == CacheMode::refresh ? FlightFor::refresh : FlightFor::miss);
     else
         dispatch(call);
     if (begun_ns != 0) trace(TraceStep::received, *call, begun_ns, 0, false);
 }
 
+namespace {
+
+bool is_fresh(const CachedAnswer& kept, std::int64_t age_ms, const RequestMeta& meta) {
+    return age_ms < kept.ttl_ms && (!meta.maxAgeMs || age_ms < *meta.maxAgeMs);
+}
+
+} // namespace
+
 bool Dispatcher::serve_from_cache(const Method& method, Call& call, const std::string& key, bool& refresh) {
     const auto kept = cache_.find(key);
     const std::int64_t now_ns = host_.clock.now_ns();
     const std::int64_t age_ms = kept ? (now_ns - kept->stored_ns) / 1'000'000 : 0;
-    const bool fresh = kept && age_ms < kept->ttl_ms && (!call.meta().maxAgeMs || age_ms < *call.meta().maxAgeMs);
+    const bool fresh = kept && is_fresh(*kept, age_ms, call.meta());
     const bool stale = kept && !fresh && age_ms < kept->ttl_ms + call.meta().staleOkMs &&
                        (!call.meta().maxAgeMs || age_ms < *call.meta().maxAgeMs + call.meta().staleOkMs);
     if (!fresh && !stale) {
@@ -183,7 +191,7 @@ void Dispatcher::prepare_runner(Call& runner, const Call& wanted) {
     runner.received_ns_ = wanted.received_ns();
 }
 
-void Dispatcher::join_flight(const CallPtr& call, std::string key) {
+void Dispatcher::join_flight(const CallPtr& call, std::string key, FlightFor purpose) {
     std::shared_ptr<Flight> flight;
     bool first = false;
     {
@@ -201,6 +209,15 @@ void Dispatcher::join_flight(const CallPtr& call, std::string key) {
     call->on_cancel([weak = std::weak_ptr(flight)] {
         if (const auto joined = weak.lock()) joined->on_waiter_gone();
     });
+    if (first && purpose == FlightFor::miss) {
+        // Another flight may have landed since we looked: its answer was kept before it made way for this one.
+        const auto kept = cache_.find(flight->key);
+        if (kept && is_fresh(*kept, (host_.clock.now_ns() - kept->stored_ns) / 1'000'000, call->meta())) {
+            cache_.count_hit();
+            call->method().stats->cache_hits.fetch_add(1, std::memory_order_relaxed);
+            return land_flight(flight->key, std::string_view(kept->json));
+        }
+    }
     if (first) return dispatch(flight->runner);
     cache_.count_coalesced();
     call->method().stats->coalesced.fetch_add(1, std::memory_order_relaxed);
@@ -208,6 +225,11 @@ void Dispatcher::join_flight(const CallPtr& call, std::string key) {
 
 void Dispatcher::finish_flight(const std::string& key, const Method& method, std::uint64_t generation,
                                const Result<std::string_view>& result) {
+    if (result) cache_.store(key, *result, method, host_.clock.now_ns(), generation);
+    land_flight(key, result);
+}
+
+void Dispatcher::land_flight(const std::string& key, const Result<std::string_view>& result) {
     std::shared_ptr<Flight> flight;
     {
         const std::lock_guard lock(flights_mutex_);
@@ -217,7 +239,6 @@ void Dispatcher::finish_flight(const std::string& key, const Method& method, std
         }
     }
     if (!flight) return;
-    if (result) cache_.store(key, *result, method, host_.clock.now_ns(), generation);
     for (const CallPtr& waiter : flight->waiters) {
         if (result)
             waiter->answer(*result);

@@ -65,6 +65,18 @@ struct HandOnWire {
     ~HandOnWire() { hand.kept.clear(); } // calls give their memory back to the wire's pools
 };
 
+// Does something in between, as another thread might, when it is looked at for the so many-th time.
+struct InterruptingClock final : Clock {
+    mutable int looks_left = 0;
+    std::function<void()> interrupt;
+    std::int64_t now_ns() const override {
+        if (looks_left > 0 && --looks_left == 0) interrupt();
+        return time.now_ns();
+    }
+    std::int64_t wall_ms() const override { return time.wall_ms(); }
+    ManualClock time;
+};
+
 std::string request(int id, std::string_view method, std::string_view params = "{}") {
     return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + std::string(method) +
            R"(","params":)" + std::string(params) + "}";
@@ -119,6 +131,25 @@ TEST_CASE("equal requests in flight run once and all are answered", "[dispatcher
     hand.kept.at(0)->answer(R"({"n":1})");
     for (int id = 1; id <= 100; ++id) CHECK(wire.next()["result"]["n"] == 1);
     CHECK(wire.dispatcher->cache().stats().coalesced == 99);
+}
+
+TEST_CASE("an equal request runs nothing once more, at whatever moment the answer comes", "[dispatcher]") {
+    for (int looks = 1; looks < 10; ++looks) {
+        CAPTURE(looks);
+        InterruptingClock clock;
+        HandOnWire held;
+        auto& [hand, wire] = held;
+        wire.dispatcher.emplace(Dispatcher::Host{wire.table, *wire.outbox, wire.frames, wire.pools, wire.timers, clock},
+                                DispatcherOptions{});
+        wire.send(request(1, "cached", R"({"number":7})"));
+        clock.interrupt = [&hand = hand] { hand.kept.at(0)->answer(R"({"n":1})"); };
+        clock.looks_left = looks;
+        wire.send(request(2, "cached", R"({"number":7})"));
+        if (clock.looks_left > 0) clock.interrupt();
+        CHECK(hand.runs == 1);
+        CHECK(wire.next()["result"]["n"] == 1);
+        CHECK(wire.next()["result"]["n"] == 1);
+    }
 }
 
 TEST_CASE("who asked first may leave without ending the run that others wait for", "[dispatcher]") {
