@@ -187,18 +187,29 @@ void EventHub::arm(Subscription& subscription) {
             host_.timers.after_ms(subscription.interval_ms, [this, id = subscription.id] { sample(id); });
 }
 
-void EventHub::sample(const std::string& id) {
-    const std::lock_guard lock(mutex_);
+EventHub::Subscription* EventHub::find_subscription(std::string_view id) const {
     const auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
                                  [&](const auto& subscription) { return subscription->id == id; });
-    if (at == subscriptions_.end()) return;
-    for (const auto& declared : declared_) {
-        if (!declared->sampler || !(*at)->wants(declared->event)) continue;
-        Buffer json(host_.buffers);
-        declared->sampler(json);
-        enqueue(**at, declared->event, json.view());
+    return at == subscriptions_.end() ? nullptr : at->get();
+}
+
+// Without the lock while a reading is made, which may wait for whoever publishes.
+void EventHub::sample(const std::string& id) {
+    std::vector<std::pair<const Declared*, Buffer>> readings;
+    {
+        const std::lock_guard lock(mutex_);
+        const Subscription* const subscription = find_subscription(id);
+        if (subscription == nullptr) return;
+        for (const auto& declared : declared_)
+            if (declared->sampler && subscription->wants(declared->event))
+                readings.emplace_back(declared.get(), Buffer(host_.buffers));
     }
-    arm(**at);
+    for (auto& [declared, json] : readings) declared->sampler(json);
+    const std::lock_guard lock(mutex_);
+    Subscription* const subscription = find_subscription(id);
+    if (subscription == nullptr) return; // it ended meanwhile
+    for (const auto& [declared, json] : readings) enqueue(*subscription, declared->event, json.view());
+    arm(*subscription);
 }
 
 std::vector<const Event*> EventHub::events() const {

@@ -98,6 +98,8 @@ class EventHub {
     void enqueue(Subscription& subscription, const Event& event, std::string_view json);
     void send_pending(Subscription& subscription);
     void arm(Subscription& subscription);
+    // With mutex_ held; null where it has ended.
+    Subscription* find_subscription(std::string_view id) const;
     void sample(const std::string& id);
     void tell_interest();
     Result<void> check_topics(const std::vector<std::string>& topics) const;

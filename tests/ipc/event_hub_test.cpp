@@ -47,6 +47,22 @@ TEST_CASE("samples come at the subscription's interval, numbered, until it ends"
     CHECK(wire.is_silent());
 }
 
+TEST_CASE("what a reading stirs up may be published, and may end the subscription", "[events]") {
+    WireFixture wire({});
+    std::string id;
+    wire.hub->declare(tick_change);
+    wire.hub->declare(tick_sample, [&](Buffer& json) {
+        wire.hub->publish(tick_change, Tick{7});
+        wire.hub->unsubscribe(id);
+        wire::encode(Tick{1}, json);
+    });
+    id = *wire.hub->subscribe({"ticks", "news"}, 100);
+    wire.timers.advance_ms(100);
+    CHECK(wire.next()["params"]["data"]["count"] == 7);
+    wire.timers.advance_ms(1000);
+    CHECK(wire.is_silent());
+}
+
 TEST_CASE("a slow reader gets the newest sample and loses the oldest changes, counted", "[events]") {
     WireFixture wire({}, {}, 4096);
     wire.hub->declare(tick_sample, [](Buffer& json) { wire::encode(Tick{0}, json); });
