@@ -46,11 +46,13 @@ class WireFixture {
     // The next message that was sent; waits for it up to ten seconds. Null if none came.
     nlohmann::json next() {
         for (;;) {
-            if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
+            if (const std::size_t end = received_.find('\n', searched_); end != std::string::npos) {
                 auto message = nlohmann::json::parse(received_.substr(0, end));
                 received_.erase(0, end + 1);
+                searched_ = 0;
                 return message;
             }
+            searched_ = received_.size();
             if (!read_some(10'000)) return nullptr;
         }
     }
@@ -82,6 +84,7 @@ class WireFixture {
     }
     int read_end_ = -1, write_end_ = -1;
     std::string received_;
+    std::size_t searched_ = 0; // of it, for the end of a message: one may be many times as long as what is read at once
 };
 
 } // namespace pillion::test
