@@ -19,8 +19,9 @@ struct TraceCase {
 
 const std::vector<TraceCase>& trace_cases() {
     static const std::vector<TraceCase> cases{
-        {"lirs_multi3", {500, 1000, 2000}}, {"lirs_sprite", {200, 500, 1000}}, {"lirs_loop", {256, 512, 1000}},
-        {"lirs_2_pools", {100, 500, 1000}}, {"c2k_web07", {250, 1000, 4000}},  {"address_gcc", {256, 512, 1024}},
+        {"lirs_multi3", {500, 1000, 2000, 5963}}, {"lirs_sprite", {200, 500, 1000, 4245}},
+        {"lirs_loop", {256, 512, 909, 1000}},     {"lirs_2_pools", {100, 500, 1000}},
+        {"c2k_web07", {250, 1000, 4000, 12290}},  {"address_gcc", {256, 512, 1024}},
     };
     return cases;
 }
