@@ -77,6 +77,7 @@ class AdviceOnParts(SideBySide):
         file = os.path.join(self.data_directory, "cache.db")
         busy.until(lambda: os.path.getsize(file) > 12_000_000, "it is written")
         busy.app.result("cache.invalidate", namespace="films", all=True)
+        busy.begin_anew()  # it has grown until now
         advice = busy.advice("storage.vacuum:cache.db")
         self.assert_advice_is_whole(advice, "low", "moment")
         trial = busy.apply(id=advice["id"])
