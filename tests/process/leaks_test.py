@@ -28,15 +28,21 @@ class Leaks(AppTest):
         app.subscribe("alerts")
         for name in ("indexer", "search", "calm"):
             app.result("components.load", name=name)
-        wait_until(lambda: set(self.alerts(app)) == {"indexer", "search"}, "both are named", LEAK_S_MAX)
+        # On a busy machine one may grow so unevenly that it is not taken for a leak for a moment.
+        named: dict[str, dict] = {}
+        wait_until(lambda: named.update(self.alerts(app)) or set(named) == {"indexer", "search"}, "both are named", LEAK_S_MAX)
         for name in ("indexer", "search"):
-            alert = app.event("alerts.raised", labels=self.alerts(app)[name]["labels"])
+            alert = app.event("alerts.raised", labels=named[name]["labels"])
             process = alert["labels"]["process"]
             self.assertRegex(process, "^python3")
             self.assertEqual((alert["rule"], alert["title"], alert["level"]), (f"memory.leak/{name}/{process}", f"{name} leaks memory", "warning"))
             self.assertRegex(alert["detail"], rf"component {name}, process {re.escape(process)}: private memory grows by [0-9.]+ MiB an hour")
-        found = {item["component"]: item for item in app.result("analysis.leaks")["items"]}
-        self.assertEqual(set(found) & {"indexer", "search", "calm"}, {"indexer", "search"})
+        found: dict[str, dict] = {}
+        def are_found() -> bool:
+            found.clear()
+            found.update({item["component"]: item for item in app.result("analysis.leaks")["items"]})
+            return set(found) & {"indexer", "search", "calm"} == {"indexer", "search"}
+        wait_until(are_found, "both are found", LEAK_S_MAX)
         for item in (found["indexer"], found["search"]):
             self.assertGreater(item["bytesPerHour"], 3600 * MIB)
             self.assertLess(item["bytesPerHourLow"], item["bytesPerHour"])
