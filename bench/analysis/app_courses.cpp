@@ -1,5 +1,7 @@
 #include "app_courses.h"
 
+#include "dice.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -15,22 +17,6 @@ constexpr double per_hour = 3600.0 * 1000 / course_step_ms;
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 
 using Course = std::vector<double>;
-
-class Dice {
-  public:
-    explicit Dice(std::mt19937_64& random) : random_(random) {}
-    double between(double low, double high) { return std::uniform_real_distribution(low, high)(random_); }
-    // Each order of magnitude as likely as the others.
-    double magnitude(double low, double high) { return std::exp(between(std::log(low), std::log(high))); }
-    double normal() { return normal_(random_); }
-    double wait(double mean) { return std::exponential_distribution(1 / mean)(random_); }
-    double pareto(double least, double shape) { return least * std::pow(1 - between(0, 1), -1 / shape); }
-    bool chance(double share) { return between(0, 1) < share; }
-
-  private:
-    std::mt19937_64& random_;
-    std::normal_distribution<double> normal_{};
-};
 
 // Hours of the week, from a Monday's midnight on.
 double hour_of(std::size_t index, double begin) {

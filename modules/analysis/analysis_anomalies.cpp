@@ -18,8 +18,10 @@ namespace pillion {
 
 namespace {
 
-constexpr double chance = 2e-7;
+constexpr double chance = 5e-8;
+constexpr double shape_min = -0.03; // of tails that some hundred values let look lighter still
 constexpr double shape_max = 0.6;
+constexpr double grains_min = 2.5; // by which values that are read in steps are out of place
 constexpr std::size_t neighbours = 15;
 constexpr double strength_min = 0.6; // of a season that is taken into account
 constexpr std::int64_t day_ms = 86'400'000;
@@ -31,7 +33,7 @@ double median(std::span<const double> values) { return statistics::median(values
 
 // The shape of the tail by three quantiles of its excesses; heavier tails than the largest are taken for that.
 double shape_of(double ratio) {
-    double low = 1e-4;
+    double low = -0.3;
     double high = shape_max;
     for (int step = 0; step < 40; ++step) {
         const double half = (low + high) / 2;
@@ -41,8 +43,7 @@ double shape_of(double ratio) {
 }
 
 // What is exceeded with the chance above by distances from the center, without their sign. Where an exponential tail
-// would end, at most a fiftieth of the values is left out first: they may be what is looked for. The shape is
-// never taken for quite that of an exponential, since some hundred values tell little of it.
+// would end, at most a fiftieth of the values is left out first: they may be what is looked for.
 double limit_of(Numbers distances) {
     std::ranges::sort(distances);
     const auto at = [&](double share) { return statistics::quantile(distances, share).value_or(0); };
@@ -52,24 +53,35 @@ double limit_of(Numbers distances) {
         distances.pop_back();
     const double from = at(0.7);
     const double near = near_of();
-    const double shape = std::max(shape_of((at(0.98) - from) / near), 0.03);
+    const double shape = std::max(shape_of((at(0.98) - from) / near), shape_min);
     const double scale = near * shape / (std::pow(3, shape) - 1);
     return from + scale / shape * (std::pow(chance / 0.3, -shape) - 1);
 }
 
 // The step between values that are read in steps, 0 where they are not. Such values lie on top of each other, and their
-// quantiles would show tails that there are none of.
+// quantiles would show tails that there are none of. What was read a few times only says nothing of the steps between
+// the others.
 double grain_of(Numbers values) {
     std::ranges::sort(values);
-    std::size_t distinct = 1;
+    const std::size_t often = values.size() / 100;
+    std::size_t distinct = 0;
     double least = 0;
-    for (std::size_t index = 1; index < values.size(); ++index) {
-        const double step = values[index] - values[index - 1];
-        if (step <= 0) continue;
+    const double* before = nullptr;
+    bool are_whole = true;
+    for (std::size_t first = 0; first < values.size();) {
+        std::size_t next = first;
+        while (next < values.size() && values[next] == values[first]) ++next;
         ++distinct;
-        least = least > 0 ? std::min(least, step) : step;
+        are_whole = are_whole && values[first] == std::round(values[first]);
+        if (next - first > often) {
+            if (before != nullptr)
+                least = least > 0 ? std::min(least, values[first] - *before) : values[first] - *before;
+            before = &values[first];
+        }
+        first = next;
     }
-    return distinct * 4 < values.size() ? least : 0;
+    if (distinct * 4 >= values.size()) return 0;
+    return are_whole ? std::max(least, 1.0) : least;
 }
 
 // As far as half a step to either side, evenly; equal values give equal ones.
@@ -91,8 +103,12 @@ View view_of(std::span<const double> values, Numbers center, double least, doubl
         rest.push_back(values[index] - center[index] + dither(index, grain));
     const auto at = [&](double share) { return statistics::quantile(rest, share).value_or(0); };
     const double middle = at(0.5);
-    const double above = std::max(at(0.9) - middle, least);
-    const double below = std::max(middle - at(0.1), least);
+    Numbers moves;
+    for (const double each : rest) moves.push_back(std::abs(each - middle));
+    // A side on which values hardly ever are has no spread of its own.
+    const double still = std::max({least, grains_min * grain, statistics::quantile(moves, 0.9).value_or(0) / 4});
+    const double above = std::max(at(0.9) - middle, still);
+    const double below = std::max(middle - at(0.1), still);
     Numbers distances;
     for (const double each : rest)
         distances.push_back(each > middle ? (each - middle) / above : (middle - each) / below);

@@ -231,20 +231,6 @@ TEST_CASE("the methods answer on the wire under both names", "[analysis]") {
     answer = wire.ask(R"({"jsonrpc":"2.0","id":8,"method":"analysis.anomalies","params":{"metric":"none"}})");
     CHECK(answer["error"]["code"] == -32002);
 }
-
-TEST_CASE("a value far off the few that a metric takes is an anomaly", "[analysis]") {
-    std::vector<SeriesPoint> points;
-    std::mt19937_64 random(11);
-    std::normal_distribution<double> normal;
-    for (int index = 0; index < 300; ++index)
-        points.push_back({1'700'000'000'000 + index * 60'000, std::clamp(std::round(3 + normal(random)), 1.0, 5.0)});
-    CHECK(find_anomalies(points).value().empty());
-    points[120].value = 18;
-    const auto found = find_anomalies(points).value();
-    REQUIRE(found.size() == 1);
-    CHECK(found[0].index == 120);
-}
-
 TEST_CASE("what rests is not called out of place, risen or changed for a movement that nobody would notice",
           "[analysis]") {
     ManualClock clock;
