@@ -1,5 +1,6 @@
 #include "sidecar/leak_alerts.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pillion {
@@ -24,6 +25,13 @@ AlertNotice notice_of(const Leak& leak) {
     return notice;
 }
 
+// Of the same process, some looks after it was called a leak.
+bool is_over(const MemoryVerdict& leak, const MemoryVerdict& now) {
+    if (now.course == MemoryCourse::unknown) return true;
+    const std::int64_t since_ms = now.since_ms + now.window_ms - leak.since_ms - leak.window_ms;
+    return since_ms >= leak.window_ms / 2 || now.level_bytes <= leak.level_bytes - leak.grown_bytes / 2;
+}
+
 } // namespace
 
 LeakAlerts::Changes LeakAlerts::look(std::span<const Leak> judged, const std::function<bool(const Leak&)>& is_running) {
@@ -37,7 +45,11 @@ LeakAlerts::Changes LeakAlerts::look(std::span<const Leak> judged, const std::fu
     std::erase_if(standing_, [&](const auto& entry) {
         const auto& [key, standing] = entry;
         if (standing.looks_without == 0) return false;
-        if (standing.looks_without < looks_without && is_running(standing.leak)) return false;
+        if (is_running(standing.leak)) {
+            if (standing.looks_without < looks_without) return false;
+            const auto now = std::ranges::find(judged, key, key_of);
+            if (now != judged.end() && !is_over(standing.leak.verdict, now->verdict)) return false;
+        }
         changes.resolve.push_back(key);
         return true;
     });

@@ -1,6 +1,7 @@
 // Which leaks are told of, and when a leak is over: one that is found is raised at once, but is over only when several
-// looks in a row did not find it, since near the limits of the test a leak that goes on is missed now and then. A
-// process that has ended leaks no more. Owned by MonitoringParts, on its executor's thread.
+// looks in a row did not find it and the memory has come back, or it was not found for half the time over which it was
+// judged: near the limits of the test a leak that goes on is missed now and then, and one rise is to be told of once. A
+// process that has ended or begun anew leaks no more. Owned by MonitoringParts, on its executor's thread.
 #pragma once
 
 #include "modules/alerts/alerts.h"

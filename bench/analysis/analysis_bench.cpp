@@ -17,6 +17,7 @@ struct Part {
 };
 constexpr Part parts[] = {{"leaks", measure_leaks},
                           {"app-leaks", measure_app_leaks},
+                          {"other-leaks", measure_other_leaks},
                           {"regressions", measure_regressions},
                           {"comparisons", measure_comparisons},
                           {"changes", measure_changes},

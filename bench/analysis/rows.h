@@ -20,6 +20,7 @@ void measure_regressions(const Effort& effort, Report& report);
 void measure_changes(const Effort& effort, Report& report);
 void measure_anomalies(const Effort& effort, Report& report);
 void measure_app_leaks(const Effort& effort, Report& report);
+void measure_other_leaks(const Effort& effort, Report& report);
 void measure_comparisons(const Effort& effort, Report& report);
 void measure_app_anomalies(const Effort& effort, Report& report);
 void measure_costs(Report& report);

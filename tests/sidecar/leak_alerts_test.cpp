@@ -69,3 +69,22 @@ TEST_CASE("a process that has ended leaks no more, whatever its course still say
     CHECK(changes.resolve == std::vector<std::string>{"memory.leak/indexer/python3.11"});
     CHECK(alerts.look(leak, has_ended).resolve.empty());
 }
+
+TEST_CASE("a rise that pauses is told of once: it is over when half its window has passed or memory came back",
+          "[leak_alerts]") {
+    const auto at = [](MemoryCourse course, std::int64_t minute, double level_bytes) {
+        Leak leak = judged("indexer", course);
+        leak.verdict.window_ms = 60 * 60'000;
+        leak.verdict.since_ms = (minute - 60) * 60'000;
+        leak.verdict.level_bytes = level_bytes;
+        leak.verdict.grown_bytes = 40e6;
+        return std::vector<Leak>{leak};
+    };
+    LeakAlerts alerts;
+    CHECK(alerts.look(at(MemoryCourse::leak, 100, 200e6), runs).raise.size() == 1);
+    for (std::int64_t minute = 101; minute < 130; ++minute)
+        CHECK(alerts.look(at(MemoryCourse::steady, minute, 190e6), runs).resolve.empty());
+    SECTION("time passes") { CHECK(alerts.look(at(MemoryCourse::steady, 130, 190e6), runs).resolve.size() == 1); }
+    SECTION("memory comes back") { CHECK(alerts.look(at(MemoryCourse::steady, 129, 179e6), runs).resolve.size() == 1); }
+    SECTION("it began anew") { CHECK(alerts.look(at(MemoryCourse::unknown, 129, 10e6), runs).resolve.size() == 1); }
+}
