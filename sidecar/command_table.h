@@ -88,7 +88,7 @@ inline constexpr std::array<OptionDescription, 10> bench_options{{
 inline constexpr std::array<OptionDescription, 4> compare_options{{
     {"--data-dir", "DIR", "Where stored measurements are kept."},
     {"--app-id", "ID", "The app; names the data directory."},
-    {"--min-effect", "PERCENT", "What is smaller is no change; 5 if left out."},
+    {"--min-effect", "PERCENT", "What is smaller is no change; 4 if left out."},
     {"--json", "", "Prints JSON instead of a table."},
 }};
 inline constexpr std::array<OptionDescription, 1> list_options{{{"--json", "", "Prints JSON instead of a table."}}};

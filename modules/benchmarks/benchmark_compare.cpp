@@ -1,13 +1,13 @@
 // Two measurements differ where the Mann-Whitney test says that their samples do (corrected by Holm, A Simple
 // Sequentially Rejective Multiple Test Procedure, 1979, for how many benchmarks are asked at once) and the shift
 // between them, by Hodges and Lehmann, is at least the minimum effect. They are the same where the shift's interval
-// leaves no room for a slowdown of twice that. Everything else is said to be unclear: a quiet "no regression" that
-// rests on too little would be worse. Samples of a disturbed measurement are not independent of it, whatever a test
-// says, so there a change has to be twice as large before it counts, and the fastest run has to show it too: what other
-// programs do to a measurement makes some runs slower and leaves the fastest as they were (Chen and Revels, Robust
-// Benchmarking in Noisy Environments, 2016), while a slower program is slower in all of them. What is asked is whether
-// it became slower: of the errors that the confidence allows, four in five are spent on that, which finds more at the
-// same total.
+// leaves no room for a slowdown of two and a half times that. Everything else is said to be unclear: a quiet "no
+// regression" that rests on too little would be worse. Samples of a disturbed measurement are not independent of it,
+// whatever a test says, so there a change has to be two and a half times as large before it counts, and the fastest run
+// has to show it too: what other programs do to a measurement makes some runs slower and leaves the fastest as they
+// were (Chen and Revels, Robust Benchmarking in Noisy Environments, 2016), while a slower program is slower in all of
+// them. What is asked is whether it became slower: of the errors that the confidence allows, five in six are spent on
+// that, which finds more at the same total.
 #include "ipc/base/number_text.h"
 #include "modules/benchmarks/benchmarks.h"
 #include "modules/statistics/statistics.h"
@@ -19,9 +19,10 @@ namespace pillion {
 namespace {
 
 constexpr std::size_t runs_min = 10;
-constexpr double room_factor = 2;
-constexpr double noise_factor = 2;
-constexpr double slower_share = 0.8;
+constexpr double room_factor = 2.5;
+constexpr double noise_factor = 2.5;
+constexpr double floor_factor = 1.25; // by which the fastest run has to show it
+constexpr double slower_share = 0.85;
 
 const BenchmarkResult* find_result(const BenchmarkRun& run, const std::string& name) {
     const auto at = std::ranges::find(run.results, name, &BenchmarkResult::name);
@@ -66,7 +67,7 @@ void decide(BenchmarkChange& change, const Circumstances& around, const Benchmar
     const bool is_significant = change.probability < 1 - options.confidencePercent / 100;
     const BenchmarkInterval interval = change.intervalPercent.value_or(BenchmarkInterval{});
     const double floor_percent = change.changePercent > 0 ? around.floor_percent : -around.floor_percent;
-    const bool is_throughout = !around.is_noisy || floor_percent >= least;
+    const bool is_throughout = !around.is_noisy || floor_percent >= floor_factor * least;
     if (is_significant && size >= counts_from && is_throughout) {
         change.verdict = change.changePercent > 0 ? BenchmarkVerdict::slower : BenchmarkVerdict::faster;
     } else if (is_significant && size >= least) {

@@ -136,7 +136,7 @@ struct BenchmarkComparison {
 };
 
 struct BenchmarkComparisonOptions {
-    double minimumEffectPercent = 5; // what is smaller than this is no change
+    double minimumEffectPercent = 4; // what is smaller than this is no change
     double confidencePercent = 95;
 };
 // By Mann-Whitney with a minimum effect. Pure; any thread.

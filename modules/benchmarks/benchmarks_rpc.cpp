@@ -71,7 +71,7 @@ PILLION_WIRE(BenchmarksBaselineResult, PILLION_FIELD(run, "The run that is the b
 struct BenchmarksCompareParams {
     std::optional<std::int64_t> before{};
     std::optional<std::int64_t> after{};
-    double minimumEffectPercent = 5;
+    double minimumEffectPercent = 4;
     double confidencePercent = 95;
 };
 PILLION_WIRE(BenchmarksCompareParams, PILLION_FIELD(before, "A stored run; the baseline if left out.", at_least(1)),

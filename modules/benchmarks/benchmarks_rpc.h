@@ -66,7 +66,7 @@ PILLION_WIRE(BenchmarkRun, PILLION_FIELD(id, "Under which it is stored; 0 if it 
 PILLION_WIRE(BenchmarkChange, PILLION_FIELD(name, "The benchmark."),
              PILLION_FIELD(verdict,
                            "`slower` and `faster`: significantly, and by the minimum effect. `same`: a slowdown of "
-                           "twice that is ruled out. `unclear`: it cannot be told."),
+                           "two and a half times that is ruled out. `unclear`: it cannot be told."),
              PILLION_FIELD(beforeNs, "Median of the first measurement's samples."),
              PILLION_FIELD(afterNs, "Median of the second's."),
              PILLION_FIELD(changePercent, "The shift between them (Hodges and Lehmann); above 0 is slower."),

@@ -190,7 +190,7 @@ std::string_view name_of(Change change) {
 namespace {
 
 // Of values that follow each other, by their ranks within each of the samples; 0 where chance alone makes as much once
-// in a hundred times.
+// in twenty times.
 double correlation_in(Values before, Values after) {
     double own = 0;
     double product = 0;
@@ -204,7 +204,7 @@ double correlation_in(Values before, Values after) {
     }
     const auto count = static_cast<double>(before.size() + after.size());
     const double correlation = own > 0 ? product / own : 0;
-    return correlation < 2.33 / std::sqrt(count) ? 0 : std::min(correlation + 2 / count, 0.95);
+    return correlation < 1.645 / std::sqrt(count) ? 0 : std::min(correlation + 2 / count, 0.95);
 }
 
 // As what share of their number such values count, by an autoregression of order 1.

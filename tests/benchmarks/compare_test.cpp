@@ -126,7 +126,7 @@ TEST_CASE("measurements without benchmarks cannot be compared", "[benchmarks]") 
     CHECK(verdict(nothing, nothing) == unclear);
 }
 
-TEST_CASE("in noise only a change of twice the minimum effect counts", "[benchmarks]") {
+TEST_CASE("in noise only a change well beyond the minimum effect counts", "[benchmarks]") {
     std::mt19937_64 random(4);
     BenchmarkRun before = run_of(latencies(random, 60));
     before.results[0].noisy = true;

@@ -3707,7 +3707,7 @@ export type BenchmarkVerdict = "same" | "faster" | "slower" | "unclear";
 export interface BenchmarkChange {
   /** The benchmark. */
   name: string;
-  /** `slower` and `faster`: significantly, and by the minimum effect. `same`: a slowdown of twice that is ruled out. `unclear`: it cannot be told. */
+  /** `slower` and `faster`: significantly, and by the minimum effect. `same`: a slowdown of two and a half times that is ruled out. `unclear`: it cannot be told. */
   verdict: BenchmarkVerdict;
   /** Median of the first measurement's samples. */
   beforeNs: number;
