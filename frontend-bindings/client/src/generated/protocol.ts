@@ -3792,7 +3792,7 @@ export interface BenchmarksCompareParams {
   before?: number;
   /** A stored run; the newest if left out. Range: at least 1. */
   after?: number;
-  /** What is smaller is no change. Range: 0.1 to 100. Default: 5. */
+  /** What is smaller is no change. Range: 0.1 to 100. Default: 4. */
   minimumEffectPercent?: number;
   /** How sure a change must be. Range: 50 to 99.99. Default: 95. */
   confidencePercent?: number;
