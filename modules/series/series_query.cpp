@@ -90,6 +90,9 @@ Result<void> check(const SeriesQuery& query, SeriesKind kind) {
                     "increase says how many values came");
     if (!(query.percentile >= 0 && query.percentile <= 100))
         return fail(ErrorCode::invalid_params, "the percentile must be from 0 to 100", "/percentile");
+    if (!query.by.empty() && query.aggregate == SeriesAggregate::none)
+        return fail(ErrorCode::invalid_params, "`by` says what an aggregate keeps apart; there is no aggregate", "/by",
+                    "name one in aggregate: sum, avg, min or max");
     return {};
 }
 

@@ -199,6 +199,8 @@ TEST_CASE("labels are summed, averaged and grouped", "[series]") {
     CHECK(by[0].labels == SeriesLabels{{"process", "a"}});
     CHECK(by[0].points[0].value == 10);
     CHECK(ask(SeriesAggregate::none, {}, {{"kind", "uss"}}).empty());
+    const auto apart = it.series.query({.name = "test.bytes", .function = last, .by = {"process"}});
+    CHECK(apart.error().field == "/by");
     const auto several = it.series.value({.name = "test.bytes", .from_ms = 0, .function = last});
     CHECK(several.error().code == ErrorCode::invalid_params);
     const auto each = it.series.values({.name = "test.bytes", .from_ms = 0, .function = last});
