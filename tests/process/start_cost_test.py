@@ -18,7 +18,7 @@ def pages_touched(pid: int) -> int:
         return int(stat.read().rpartition(")")[2].split()[7])
 
 
-@unittest.skipIf(is_sanitized() or os.environ.get("PILLION_BUILD_TYPE", "") == "Debug", "said of the build that ships")
+@unittest.skipIf(is_sanitized() or os.environ.get("TESTED_BUILD_TYPE", "") == "Debug", "said of the build that ships")
 class StartCost(PillionTest):
     def pages_until_first_answer(self) -> int:
         pillion = self.start()
