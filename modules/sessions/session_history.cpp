@@ -9,10 +9,6 @@ namespace pillion {
 
 namespace {
 
-void bind_time(Statement& statement, int parameter, const std::optional<std::int64_t>& time) {
-    time ? statement.bind(parameter, *time) : statement.bind_null(parameter);
-}
-
 std::optional<std::int64_t> time_of(const Statement& row, int column) {
     return row.is_null(column) ? std::nullopt : std::optional(row.integer(column));
 }
@@ -24,8 +20,8 @@ Result<void> write(Database& database, const Session& session, const std::string
     using View = std::string_view;
     put.with(View(session.id), View(owner), View(session.name), static_cast<std::int64_t>(session.state),
              std::int64_t{session.applyAdvice}, session.startedAt);
-    bind_time(put, 7, session.endsAt);
-    bind_time(put, 8, session.endedAt);
+    put.bind(7, session.endsAt);
+    put.bind(8, session.endedAt);
     put.bind(9, View(summary));
     PILLION_TRY(put.run());
     Statement oldest = PILLION_TRY(database.prepare(

@@ -68,7 +68,8 @@ class Advice(AdviceTest):
         last = app.result("suggestions.history")["items"][0]
         self.assertEqual((last["verdict"], last["inForce"]), ("kept", False))
 
-    def scenario_what_makes_it_worse_is_taken_back(self):
+    def spoiled_after_it_is_applied(self) -> tuple[Busy, int]:
+        """The advice is tried, and from when it is applied on all that is read is missing. Who works, and the request that waits."""
         self.spoiled = False
         def step(busy: Busy) -> None:
             if self.spoiled:
@@ -79,6 +80,10 @@ class Advice(AdviceTest):
         request = busy.app.ask("suggestions.apply", id=busy.advice("cache.tune:voices")["id"], windowMs=10_000)
         busy.until(lambda: self.policy(busy.app, *SMALL) != SMALL, "it is applied")
         self.spoiled = True
+        return busy, request
+
+    def scenario_what_makes_it_worse_is_taken_back(self):
+        busy, request = self.spoiled_after_it_is_applied()
         undone = busy.answer(request)["trials"][0]
         self.assert_recorded(busy.app, undone, "undone")
         self.assertLess(undone["measured"]["after"]["median"], undone["measured"]["before"]["median"])
@@ -86,16 +91,7 @@ class Advice(AdviceTest):
         self.assertEqual(self.policy(busy.app, *SMALL), SMALL)
 
     def scenario_what_somebody_else_has_set_meanwhile_is_not_taken_back(self):
-        self.spoiled = False
-        def step(busy: Busy) -> None:
-            if self.spoiled:
-                busy.app.result("cache.get", namespace="voices", key=f"never {busy.steps}", memoryOnly=True)
-            else:
-                self.read_or_put(busy, f"k{self.random.randrange(KEYS)}")
-        busy = self.busy(step, **SMALL)
-        request = busy.app.ask("suggestions.apply", id=busy.advice("cache.tune:voices")["id"], windowMs=10_000)
-        busy.until(lambda: self.policy(busy.app, *SMALL) != SMALL, "it is applied")
-        self.spoiled = True
+        busy, request = self.spoiled_after_it_is_applied()
         busy.app.result("cache.setPolicy", namespace="voices", policy={"maxBytes": 400_000})
         self.assertEqual(busy.answer(request)["trials"][0]["verdict"], "undone")
         self.assertEqual(self.policy(busy.app, *SMALL), {"maxBytes": 400_000, "eviction": "random"})
