@@ -97,7 +97,7 @@ struct Sessions::Engine : std::enable_shared_from_this<Sessions::Engine> {
     void begin(const std::string& id);
     enum class Turn : std::uint8_t { next, last };
     void look(const std::string& id, Turn turn);
-    void heed(const std::string& id, const SessionSummary& summary);
+    void heed(const Session& session);
     void finish(const std::string& id);
 
     const Host host;
@@ -173,22 +173,22 @@ void Sessions::Engine::look(const std::string& id, Turn turn) {
     }
     if (is_last) return finish(id);
     past.keep(*session);
-    heed(id, *session->summary);
+    heed(*session);
 }
 
 // What got worse is an alert while it is so; on a critical one advice is tried.
-void Sessions::Engine::heed(const std::string& id, const SessionSummary& summary) {
+void Sessions::Engine::heed(const Session& session) {
     std::set<std::string> standing;
-    for (const SessionDegradation& degradation : summary.degradations) {
+    for (const SessionDegradation& degradation : session.summary->degradations) {
         standing.insert(degradation_key(degradation));
         host.raise(notice_of(degradation));
     }
     std::set<std::string> recovered;
     bool is_advised = false;
     {
-        const bool is_critical = is_critical_now(host.alerts());
+        const bool is_critical = session.applyAdvice && is_critical_now(host.alerts());
         const std::lock_guard lock(mutex);
-        const auto found = running.find(id);
+        const auto found = running.find(session.id);
         if (found == running.end()) return;
         Running& one = found->second;
         std::ranges::set_difference(one.raised, standing, std::inserter(recovered, recovered.end()));
@@ -196,7 +196,7 @@ void Sessions::Engine::heed(const std::string& id, const SessionSummary& summary
         leave_raised(recovered);
         const std::int64_t now_ns = host.clock.now_ns();
         const bool is_rested = !one.advised_ns || now_ns - *one.advised_ns >= advice_ms * 1'000'000;
-        is_advised = one.session.applyAdvice && is_critical && is_rested;
+        is_advised = is_critical && is_rested;
         if (is_advised) one.advised_ns = now_ns;
     }
     for (const std::string& key : recovered) host.resolve(key);
